@@ -9,6 +9,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import command_display, open_lab, run_session, say_loading, share_results, waits
+from autoqec.cli.run_seed import RunSeed
 
 if TYPE_CHECKING:
     from autoqec.agents.tape import Tape
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--seed",
     default=None,
-    type=click.IntRange(0, 2**63 - 1),
-    help="Seed of the run to continue or to start: same seed, same rounds.",
+    type=RunSeed(),
+    help="Seed of the run to continue or to start: same seed, same rounds. A whole number, or the 64 hex digits that a report "
+    "prints of a run.",
 )
 @click.option(
     "--remote",

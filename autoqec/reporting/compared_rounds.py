@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -238,12 +239,12 @@ def _figures_of(found: RecordedRound) -> dict[str, str]:
         figures = row.metrics.figures
         told["development ratio (95 %)"] = ratio_and_interval(figures.ler_ratio, figures.ratio_interval)
     told |= _costs_of(found)
-    for name, seconds in (
-        ("training s", spent.train_seconds),
-        ("scoring s", spent.score_seconds),
-        ("verdict s", spent.verify_seconds),
+    for name, seconds, known in (
+        ("training s", spent.train_seconds, row.costs),
+        ("scoring s", spent.score_seconds, row.costs),
+        ("verdict s", spent.verify_seconds, verdict),
     ):
-        told[name] = f"{seconds:,.0f}"
+        told[name] = "–" if known is None else f"{seconds:,.0f}"
     return told | {"tokens": f"{spent.tokens:,}", "USD": f"{spent.cost:,.2f}"}
 
 
@@ -323,14 +324,16 @@ def _decided(pair: ComparedRounds) -> Iterator[Line]:
 
 def _how(pair: ComparedRounds) -> list[Block]:
     """The commands that decide what is not decided, and that check what is."""
-    names = [each.row.branch for each in (pair.base, pair.round) if each is not None]
-    lines = ["# works a verdict out again from its counts", *(f"autoqec verify --audit {each}" for each in names)]
+    rounds = [each for each in (pair.base, pair.round) if each is not None]
+    names = [each.row.branch for each in rounds]
+    lines = [f"autoqec verify --audit {each.row.branch}" for each in rounds if each.results.verdict is not None]
+    lines = ["# works a verdict out again from its counts", *lines] if lines else []
     if pair.found is not None and pair.found.word == "not_decided":
         lines += ["# decides close pairs of the front on the same shots"]
-        lines += [f"autoqec verify --front --head-to-head {pair.round.row.run}"]
+        lines += [f"autoqec verify --head-to-head {pair.round.row.run}"]
     if len(names) == 2 and pair.round.row.env:
         lines += [
             "# decodes the same fresh shots with both",
-            f"autoqec compare {' '.join(names)} --env {pair.round.row.env}",
+            f"autoqec compare {' '.join(names)} --env {shlex.quote(pair.round.row.env)}",
         ]
-    return [Heading(2, "How to check it"), Fence("\n".join(lines), "sh")]
+    return [Heading(2, "How to check it"), Fence("\n".join(lines), "sh")] if lines else []

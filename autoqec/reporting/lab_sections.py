@@ -6,6 +6,8 @@ best when they came, and the newest.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -27,6 +29,7 @@ from autoqec.reporting.page_blocks import (
     flat,
     joined,
     parts_of,
+    with_commands,
 )
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, spent_sentence, three_sentences
@@ -41,6 +44,7 @@ from autoqec.reporting.round_sections import (
     round_blocks,
     word_of,
 )
+from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.reasons import reason_words
 from autoqec.results.round_spending import Spending, total
 from autoqec.views.figures_text import rate_text
@@ -252,15 +256,21 @@ def lost_lines(environment: RecordedEnvironment, diagnoses: Diagnoses, shown: se
         verdict, analysis = found.results.verdict, found.results.analysis
         parts: list[Inline] = [_link(found.name, shown), f", {word_of(found)}"]
         parts.append(f" ({reason_words(verdict.reason)})" if verdict else "")
-        parts.append(f": {cut(found.row.reason, 300)}" if found.row.reason else "")
+        if found.row.reason:
+            parts += [": ", *with_commands(cut(found.row.reason, 300).rstrip("."))]
         if verdict is None and analysis is not None:
-            parts.append(f": the Analyst says {analysis.decision}: {cut(analysis.summary, 300)}")
-        findings = diagnoses.of(found.name)[:3]
+            parts.append(f": the Analyst says {analysis.decision}: {cut(analysis.summary, 300).rstrip('.')}")
+        findings = [each for each in diagnoses.of(found.name) if not _is_at_work(found, each)][:3]
         for finding in findings:
             parts += ["; ", *flat(finding_line(finding))]
         if not findings and not found.row.reason and found.row.problems:
             parts.append(f"; {cut(found.row.problems[0], 300)}")
         yield parts
+
+
+def _is_at_work(found: RecordedRound, finding: DiagnosisFinding) -> bool:
+    """Whether a finding only says that the round runs now, which is no fault and which its word says."""
+    return found.row.status == "open" and finding.severity == "info"
 
 
 def dropped_lines(lab: RecordedLab) -> Iterator[Line]:
@@ -315,6 +325,7 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     ]
     told += [f"{counted(count, 'round')} with {cut(words, 200)}" for words, count in machines.most_common(10)]
     told += [_seed(run.name, run.settings.get("seed"), run.base) for run in lab.runs]
+    seeds = {run.name: (run.settings.get("seed"), run.env_name) for run in lab.runs}
     best = next((each.best.round for each in lab.environments if each.best), None) or (
         lab.rounds[-1].name if lab.rounds else "ROUND"
     )
@@ -323,7 +334,7 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
         ("works a verdict out again from its counts", f"autoqec verify --audit exp/{best}"),
         ("draws the same shots again, and counts them", f"autoqec verify --audit --replay exp/{best}"),
         ("judges the round again, on fresh shots", f"autoqec verify exp/{best}"),
-        ("a run with the same seed proposes, trains and scores the same", "autoqec round --seed SEED"),
+        *_again(*seeds.get(best.partition("/")[0], (None, ""))),
     )
     return [
         *([Items(told)] if told else []),
@@ -332,6 +343,13 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     ]
 
 
+def _again(seed: object, environment: str) -> Iterator[tuple[str, str]]:
+    """The command that repeats a run, with what must be the same for it; nothing without the run's seed."""
+    if isinstance(seed, str) and re.fullmatch("[0-9a-f]{64}", seed) and environment:
+        what = "in a new lab with the same environment, settings and versions, repeats the run, if no LLM proposes"
+        yield what, f"autoqec round --env {shlex.quote(environment)} --seed {seed}"
+
+
 def _seed(run: str, seed: object, base: str) -> Line:
-    known = f" with the seed {cut(seed, 64)}" if isinstance(seed, str) else ""
-    return "run ", Code(run), f"{known}, from commit ", Code(base[:12])
+    known: tuple[Inline, ...] = (" with the seed ", Code(cut(seed, 64))) if isinstance(seed, str) else ()
+    return "run ", Code(run), *known, ", from commit ", Code(base[:12])

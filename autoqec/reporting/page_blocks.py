@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autoqec.results.quoted_figures import Named, Quoted, Sentence
+from autoqec.views.quoted_commands import split_commands
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ def _part(part: str | Named | Quoted) -> Inline:
 def said(told: Sentence) -> Paragraph:
     """A paragraph of a sentence."""
     return Paragraph(parts_of(told))
+
+
+def with_commands(text: str) -> tuple[Inline, ...]:
+    """A text as parts of a line, its commands as code: a reader copies them, so nothing may be added to them."""
+    return tuple(Code(part) if is_command else part for part, is_command in split_commands(text))
 
 
 def section(level: int, title: str, blocks: Sequence[Block]) -> list[Block]:

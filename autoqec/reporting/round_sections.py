@@ -22,6 +22,7 @@ from autoqec.reporting.page_blocks import (
     Strong,
     said,
     section,
+    with_commands,
 )
 from autoqec.reporting.recorded_lab import RecordedRound
 from autoqec.reporting.report_prose import (
@@ -348,10 +349,11 @@ def diagnosis_blocks(findings: Sequence[DiagnosisFinding]) -> list[Block]:
 def finding_line(finding: DiagnosisFinding) -> Line:
     """A finding in a line: its cause, what it means, its evidence and the next step."""
     evidence = "; ".join(finding.evidence[:_LINES])
-    parts: list[Inline] = [f"{finding.severity} ", Code(finding.cause), f": {cut(finding.says, 600)}"]
+    says = with_commands(cut(finding.says, 600).rstrip("."))
+    parts: list[Inline] = [f"{finding.severity} ", Code(finding.cause), ": ", *says]
     if evidence:
-        parts.append(f" ({cut(evidence, 600)})")
-    return (*parts, f" Next: {cut(finding.next_step, 600)}")
+        parts.append(f" ({cut(evidence.rstrip('.'), 600)})")
+    return (*parts, ". Next: ", *with_commands(cut(finding.next_step, 600)))
 
 
 def problem_blocks(found: RecordedRound) -> list[Block]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.text import Text
 
 from autoqec.reporting.page_blocks import Block, Fence, Folded, Grid, Heading, Items, Line, Paragraph, Quote, flat
 from autoqec.views.console import out, plain
+from autoqec.views.fitted_console import FittedConsole
 from autoqec.views.fitted_table import Column, print_table
 
 #: The least width of a column of words.
@@ -26,7 +26,7 @@ def print_blocks(blocks: Iterable[Block]) -> None:
         before = block
 
 
-def _print(console: Console, block: Block) -> None:
+def _print(console: FittedConsole, block: Block) -> None:
     match block:
         case Heading():
             console.print(_text(block.words, "bold"))
@@ -43,6 +43,9 @@ def _print(console: Console, block: Block) -> None:
             _print_grid(console, block)
         case Fence():
             for line in block.text.split("\n"):
+                if block.language == "sh" and not line.startswith("#"):
+                    console.print_whole(plain(line))
+                    continue
                 console.print(
                     plain(line), style={"+": "green", "-": "red"}.get(line[:1], "") if block.language == "diff" else ""
                 )
@@ -54,7 +57,7 @@ def _print(console: Console, block: Block) -> None:
                 _print(console, each)
 
 
-def _print_grid(console: Console, grid: Grid) -> None:
+def _print_grid(console: FittedConsole, grid: Grid) -> None:
     columns = [
         Column(
             head,

@@ -10,6 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from autoqec.views.quoted_commands import split_commands
+
 #: Spaces that end a line, before the codes that end its style.
 _SPACES = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
@@ -33,8 +35,10 @@ _BOUND = "\ue000"
 def bind(text: str, width: int) -> str:
     """Text in which no line of so many cells breaks inside a value: wrap it, and then `unbind` the lines.
 
+    Nor does one break inside a command, which could not be pasted.
     A formula that is longer than a line may break before its signs of equality, and if that is not enough, at its blanks.
     """
+    text = "".join(bound(part) if is_command else part for part, is_command in split_commands(text))
     whole = _BRACKETED.sub(lambda part: part[0].replace(" ", _BOUND), _INSIDE.sub(_BOUND, text))
     return " ".join(_loosened(word, width) for word in whole.split(" "))
 

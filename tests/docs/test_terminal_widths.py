@@ -63,8 +63,8 @@ def test_every_view_fits(recorded, wide, width, monkeypatch, capsys):
         assert printed, command
         lines = printed.splitlines()
         assert [line for line in lines if line != line.rstrip()] == [], command
-        # What you copy stays whole: the commands in the hints of fsck, and folders outside of the lab.
-        copied = ("  hint: ", "  --repair would: ", "in /")
+        # What you copy stays whole: the commands of a review and of the hints of fsck, and folders outside of the lab.
+        copied = ("  hint: ", "  --repair would: ", "in /", "autoqec ")
         assert [line for line in lines if cell_len(line) > width and not line.startswith(copied)] == [], command
         assert numbers(printed) - numbers(whole) == set(), command
         assert str(recorded[0]) not in printed.replace(f"lab  {recorded[0]}", "") or command == "doctor"

@@ -6,6 +6,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.reading import open_rounds
 from autoqec.history.store import refs as ref_store
 from autoqec.history.sync import dropping
 from autoqec.loop.tracing import run_calls
@@ -141,14 +142,19 @@ def test_whoever_names_it_is_told_how_to_bring_it_back(lab_of_three, base):
     assert history.check(fresh(lab)) == []
 
 
-def test_what_is_at_work_or_in_use_is_refused_and_nothing_is_dropped(lab_of_three, git, tmp_path):
+def test_what_is_at_work_or_in_use_is_refused_and_nothing_is_dropped(lab_of_three, git, tmp_path, monkeypatch):
     lab = lab_of_three
     held = refs(git)
     claim = history.claim_round(lab, RUN)
     for number in (None, 4):
         with pytest.raises(AutoQECError, match=f"round {RUN}/4 is not closed yet, so nothing was dropped") as caught:
             history.drop(lab, RUN, number)
-        assert f"autoqec resume --abandon {RUN}/4" in caught.value.hint
+        assert "autoqec status" in caught.value.hint  # resume and --abandon refuse a round that runs
+    with monkeypatch.context() as patch:
+        patch.setattr(open_rounds, "owner_alive", lambda claim: False)
+        with pytest.raises(AutoQECError, match="not closed") as caught:
+            history.drop(lab, RUN)
+    assert f"autoqec resume {RUN} finishes it; autoqec resume --abandon {RUN}/4" in caught.value.hint
     history.close_claim(lab, claim, status="abandoned")
     git("worktree", "add", "-q", str(tmp_path / "review"), f"exp/{RUN}/2")
     for number in (None, 2):

@@ -40,7 +40,7 @@ from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state, save_message
-from autoqec.loop.round_steps import _locked
+from autoqec.loop.round_steps import trains_locked
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.audit import audit
@@ -739,9 +739,7 @@ def test_a_reference_whose_package_is_missing_is_left_out_and_named(session, aut
     line = "pip install 'chromobius'"
     assert record.metrics["references_missing"] == {"chromobius": line}
     assert run(["show", f"{record.run}/1"]) == 0
-    assert f"reference chromobius: left out because it is not installed: {line}" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert f"chromobius left out, not installed: {line}" in " ".join(capsys.readouterr().out.split())
     assert run(["env", "check", "tiny", "--shots", "4096", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["findings"]
     assert {
@@ -827,4 +825,4 @@ def test_a_teacher_of_others_is_asked_behind_the_lock(session, monkeypatch):
         {"training.yaml": f"labels: {labels}\n".encode(), "stages/s/stage.yaml": b"kind: mlp\n"}
         for labels in ("canonical", "distilled")
     )
-    assert [_locked(made, files) for files in (plain, taught)] == [False, True]
+    assert [trains_locked(made, files) for files in (plain, taught)] == [False, True]

@@ -123,7 +123,7 @@ def test_a_clearly_worse_round_ends_at_its_screen_and_is_a_whole_round(second, s
     row = json.loads(capsys.readouterr().out)
     assert (row["round"], row["metrics"]["rung"], row["verdict"]) == (2, 0, None)
     assert autoqec(["show", f"{made.run.name}/2"]) == 0
-    assert "rung 0: screened out after" in capsys.readouterr().out
+    assert "screened out after 4,096 of 10,240 training shots" in capsys.readouterr().out
     assert autoqec(["fsck"]) == 0
 
 

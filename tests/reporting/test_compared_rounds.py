@@ -65,7 +65,7 @@ def test_a_review_says_which_round_fails_less_often_and_what_it_costs(ledger):
 def test_what_is_not_decided_is_said_with_the_command_that_decides_it(ledger):
     text = compared_text(read_review(ledger, "tiny-abcd/1..3"))
     assert "The record does not decide whether `tiny-abcd/3` fails less often than `tiny-abcd/1`." in text
-    assert "autoqec verify --front --head-to-head tiny-abcd" in text
+    assert "autoqec verify --head-to-head tiny-abcd" in text
     assert "The two candidates are the same." in text
     assert "cannot be compared: `there is no verdict with figures of tiny-abcd/4`." in compared_text(
         read_review(ledger, "tiny-abcd/1..4")

@@ -85,7 +85,7 @@ ENDED: Mapping[str, Cause] = {
     "agent_failed": Cause(
         "error",
         "An agent's own program failed.",
-        "autoqec show {round} --trace; then autoqec round --{role} with another agent, or correct its settings",
+        "autoqec show {round} --trace; then autoqec round --{role} AGENT with another agent, or correct its settings",
     ),
     "compose_conflict": Cause(
         "error",
@@ -113,7 +113,7 @@ ENDED: Mapping[str, Cause] = {
         "The round waits for a reply from outside.",
         "autoqec agents reply {role} < reply.json, or autoqec resume --abandon {round}",
     ),
-    "at_work": Cause("info", "The round is at work now.", "wait; autoqec log {run}"),
+    "at_work": Cause("info", "The round is at work now.", "wait; autoqec status"),
     "no_claim": Cause(
         "warning",
         "There is no claim that records how the round ended: it was not fetched, or it is damaged.",

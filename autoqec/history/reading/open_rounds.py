@@ -85,7 +85,7 @@ class OpenRounds:
             return None  # `autoqec fsck` names it
 
     def _described(self, claim: Claim) -> OpenRound:
-        state = _state(claim)
+        state = open_state(claim)
         if state == "running":
             progress = read_progress(self._ledger, claim.attempt)
             owner = Owner(claim.host, claim.pid, claim.boot_id, claim.process_start)
@@ -100,7 +100,8 @@ class OpenRounds:
         return OpenRound(claim, state, after=self._after[key])
 
 
-def _state(claim: Claim) -> OpenState:
+def open_state(claim: Claim) -> OpenState:
+    """What an open round does, as its claim and this machine's processes say."""
     if claim.waiting:
         return "waiting"
     if claim.host != socket.gethostname():

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.reading.open_rounds import OpenState, open_state
 from autoqec.history.reading.snapshot import take_snapshot, tip
 from autoqec.history.rounds.claims import CLAIMS, parse_claim
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, find_round
@@ -203,10 +204,11 @@ def _refuse(ledger: Ledger, every: Mapping[str, str], run: str, live: Mapping[st
     standing = checked_out(ledger)
     for ref, oid in sorted(live.items()):
         name = ref.removeprefix(CLAIMS)
-        if ref.startswith(CLAIMS) and _is_open(ledger, ref, oid):
+        state = _open_state(ledger, ref, oid) if ref.startswith(CLAIMS) else None
+        if state is not None:
             raise AutoQECError(
                 f"round {name} is not closed yet, so nothing was dropped",
-                hint=f"autoqec resume {run} finishes it; autoqec resume --abandon {name} ends it",
+                hint=_HINTS[state].format(run=run, name=name),
             )
         if ref in standing:
             branch = ref.removeprefix("refs/heads/")
@@ -216,11 +218,21 @@ def _refuse(ledger: Ledger, every: Mapping[str, str], run: str, live: Mapping[st
             raise AutoQECError(f"{kept_at(ref)} exists and holds something else than {ref}", hint="autoqec fsck")
 
 
-def _is_open(ledger: Ledger, ref: str, oid: str) -> bool:
+#: What ends an open round, by what it does.
+_HINTS: dict[OpenState, str] = {
+    "running": "it is at work: wait; autoqec status shows how far it is",
+    "elsewhere": "another machine works on it: wait; autoqec resume --force {run} takes it over if that machine is gone",
+    "waiting": "it waits for a reply: autoqec status shows for which; autoqec resume --abandon {name} ends it",
+    "interrupted": "autoqec resume {run} finishes it; autoqec resume --abandon {name} ends it",
+}
+
+
+def _open_state(ledger: Ledger, ref: str, oid: str) -> OpenState | None:
     try:
-        return parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref).state == "open"
+        claim = parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref)
     except AutoQECError:  # a damaged round is a good reason to drop it
-        return False
+        return None
+    return open_state(claim) if claim.state == "open" else None
 
 
 def _put_away(ledger: Ledger, every: Mapping[str, str], live: Mapping[str, str]) -> None:
