@@ -172,6 +172,7 @@ def test_odd_numbers_and_names_in_notes_stop_no_report(tmp_path):
         text = written(lab_blocks(lab))
     assert "of which training 0 and scoring 0" in text
     assert "the strongest reference, `sinter:a.b:C`, has 0.01200" in text
+    assert re.search(r"`sinter:a.b:C` .* reference, on the shots of tiny-abcd\W*/\W*1 ", text)
     assert all(len(review_text(each)) < HOST_LIMIT for each in lab.rounds)
 
 
