@@ -86,7 +86,7 @@ error.
 {more}| `{manifest}` | the same information in JSON, with digests |
 
 ```sh
-pip install autoqec=={version}
+pip install 'autoqec[sinter]=={version}'  # or from a clone of AutoQEC: pip install '.[sinter]'
 PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoders \\
     --decoders autoqec:{name} --circuits circuit.stim --max_shots 100000 --processes auto
 ```

@@ -174,12 +174,13 @@ def _reference_rows(environment: RecordedEnvironment) -> Iterator[tuple[Line, ..
     """Plain decoding and the references, on the shots of the best round."""
     best = environment.by_name.get(environment.best.round) if environment.best else None
     target = best.target_rates if best else None
-    if target is None:
+    if best is None or target is None:
         return
     named = {"plain decoding": target.plain, **target.references}
-    near_ml = set((best.results.verdict.evidence.near_ml or ()) if best and best.results.verdict else ())
+    near_ml = set((best.results.verdict.evidence.near_ml or ()) if best.results.verdict else ())
     for name, rate in named.items():
-        what = "reference near maximum likelihood" if name in near_ml else "reference"
+        kind = "reference near maximum likelihood" if name in near_ml else "reference"
+        what = f"{kind}, on the shots of {best.name}"
         beside = f"{rate.ler / target.plain.ler:.3f}" if target.plain.ler else "–"
         yield Code(name), f"{rate_text(rate.ler, 5)} {exact_text(rate)}", "–", beside, "–", "–", "–", what
 

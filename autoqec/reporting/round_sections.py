@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -142,7 +143,7 @@ def word_of(found: RecordedRound) -> str:
 def why_blocks(found: RecordedRound, limit: int = _WORDS) -> list[Block]:
     """The hypothesis, and the Coder's words on it: of at most so many characters."""
     said = [text for text in (found.row.hypothesis, found.record.body) if text]
-    return [Quote(cut("\n".join(said), limit))] if said else []
+    return [Quote(cut("\n\n".join(said), limit))] if said else []
 
 
 def diff_blocks(found: RecordedRound, limit: int | None) -> list[Block]:
@@ -318,13 +319,26 @@ def reply_blocks(found: RecordedRound, limit: int = _WORDS) -> list[Block]:
         told = [text for text in message.values() if isinstance(text, str)] if isinstance(message, Mapping) else []
         told += [f"Not usable: {call.reply.problem}"] if call.reply is not None and call.reply.problem else []
         words = [text for text in told if len(text.split()) > 1 and not any(text in each for each in shown)]
-        if words:
+        prose = [text for text in words if not _is_json(text)]
+        # The JSON of an idea is its candidate, whose files the diff shows if there is one.
+        data = [text for text in words if text not in prose] if found.row.commit is None else []
+        if prose or data:
             again = " the second time" if call.attempt > 1 else ""
-            blocks += [
-                Paragraph((Code(call.agent[:200]), f" as {call.role} says{again}:")),
-                Quote(cut("\n".join(words), limit)),
-            ]
+            blocks.append(Paragraph((Code(call.agent[:200]), f" as {call.role} says{again}:")))
+            blocks += [Quote(cut("\n\n".join(prose), limit))] if prose else []
+            blocks += [Folded("What it says as JSON", [Fence(cut("\n".join(data), limit))])] if data else []
     return blocks
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is an object or a list for programs, and no prose."""
+    if text.strip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def diagnosis_blocks(findings: Sequence[DiagnosisFinding]) -> list[Block]:

@@ -417,3 +417,10 @@ def test_a_round_looks_the_same_in_every_chart_of_an_environment():
 def test_a_heading_names_what_is_drawn():
     assert climb_chart(sample()).heading == "Best so far against rounds, time and money"
     assert climb_chart(Environment([judged(1, 0.003)])).heading == "Best so far against rounds and time"
+
+
+def test_what_is_missing_comes_with_what_to_do():
+    trained = learning_chart(Environment([judged(1, 0.003), ended(2)]), (f"{charted.RUN}/2",))
+    assert (trained.rows, trained.hint) == ([], f"autoqec plot learning exp/{charted.RUN}/1")
+    assert "autoqec show ROUND" in learning_chart(Environment([ended(1)])).hint
+    assert "tesseract-decoder" in gap_chart(Environment([judged(1, 0.003, share_of_gap=None)])).hint

@@ -133,6 +133,17 @@ def test_a_page_is_for_all(chromium, request, which):
             assert accessible(page) == []
 
 
+def test_on_a_phone_no_row_is_tall_because_of_words_and_a_shade_says_that_a_table_goes_on(chromium, report_file):
+    with opened(chromium, report_file, width=390) as page:
+        height = "each => each.getBoundingClientRect().height"
+        rows = page.locator("table.rounds tbody tr")
+        assert max(rows.evaluate_all(f"rows => rows.map({height})")) < 40
+        shade = page.locator(".scroll:has(table.rounds)").evaluate(
+            "each => getComputedStyle(each).backgroundAttachment"
+        )
+        assert shade == "local, local, scroll, scroll"
+
+
 def test_points_tell_their_figures_to_pointer_and_keys(chromium, report_file):
     with opened(chromium, report_file) as page:
         said, box = page.locator("#said"), page.locator(".chart").first

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from autoqec.reporting import report_prose
 from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, read_diagnoses
 from autoqec.reporting.lab_sections import lab_blocks, shown_in_full
 from autoqec.reporting.markdown_text import written
-from autoqec.reporting.page_blocks import Quote
+from autoqec.reporting.page_blocks import Fence, Folded, Paragraph, Quote
 from autoqec.reporting.recorded_lab import read_lab, read_round
 from autoqec.reporting.review_page import HOST_LIMIT, review_text, what_to_look_at
 from autoqec.reporting.round_sections import reply_blocks
@@ -171,6 +172,7 @@ def test_odd_numbers_and_names_in_notes_stop_no_report(tmp_path):
         text = written(lab_blocks(lab))
     assert "of which training 0 and scoring 0" in text
     assert "the strongest reference, `sinter:a.b:C`, has 0.01200" in text
+    assert re.search(r"`sinter:a.b:C` .* reference, on the shots of tiny-abcd\W*/\W*1 ", text)
     assert all(len(review_text(each)) < HOST_LIMIT for each in lab.rounds)
 
 
@@ -228,3 +230,31 @@ def test_what_agents_said_is_shown_once(lab):
     assert words.text == "Because.\nAnd so on."  # its idea is its hypothesis, and stands there
     shown = [block.text for block in reply_blocks(by_name["real-abcd/1"]) if isinstance(block, Quote)]
     assert shown == ["Because.\nAnd so on."]  # the rest is in the commit and in the analysis
+
+
+def asked(commit, **message):
+    """A round whose Ideator says that."""
+    call = SimpleNamespace(
+        agent="search", role="ideator", attempt=1, reply=SimpleNamespace(message=message, problem="")
+    )
+    return SimpleNamespace(
+        calls=(call,),
+        results=SimpleNamespace(analysis=None),
+        row=SimpleNamespace(hypothesis="An idea.", commit=commit),
+        record=SimpleNamespace(body=""),
+    )
+
+
+def test_the_json_of_a_candidate_is_not_shown_beside_its_diff():
+    told = {
+        "text": "An idea.",
+        "rationale": "It is new.",
+        "more": "It is small.",
+        "hint": '{"files": {"a.yaml": "b: 1"}}',
+    }
+    said, words = reply_blocks(asked("ab" * 20, **told))
+    assert isinstance(said, Paragraph)
+    assert words == Quote("It is new.\n\nIt is small.")  # a paragraph each
+    *_, folded = reply_blocks(asked(None, **told))
+    assert folded == Folded("What it says as JSON", [Fence(told["hint"])])
+    assert reply_blocks(asked("ab" * 20, text="An idea.", hint=told["hint"])) == []
