@@ -30,7 +30,7 @@ from autoqec.results.rates_by_p import RatePoint, rates_by_p
 from autoqec.results.round_results import RoundResults, read_results
 from autoqec.results.round_spending import Spending
 from autoqec.results.sought_found import Outcome, Seen, SoughtFound, outcome_of, sought_found
-from autoqec.views.climb_rows import Climbs, read_climbs
+from autoqec.views.climb_rows import Climbs, find_row, read_climbs
 from autoqec.views.front_json import left_out, read_fronts
 from autoqec.views.log_lines import RunLines, read_lines, require_environment
 from autoqec.views.round_json import Disagreement, RoundRow, disagreements
@@ -279,13 +279,7 @@ def read_round(ledger: Ledger, name: str) -> RecordedRound:
     """
     run, number = parse_round_name(name)
     record = find_record(ledger, run, number)
-    everything = read_lines(ledger)
-    climbs = read_climbs(ledger, everything)
-    for found in everything:
-        for line in found.lines:
-            if (found.run, line.number) == (run, number):
-                return RecordedRound(climbs.of(line.row), record, ledger)
-    raise NotFoundError(f"exp/{run}/{number} is gone", hint="autoqec log")
+    return RecordedRound(find_row(ledger, run, number), record, ledger)
 
 
 def only_environment(lab: RecordedLab) -> RecordedEnvironment:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from autoqec.errors import NotFoundError
 from autoqec.history import Ledger, find_record
 from autoqec.views.log_lines import Line, RunLines, head_to_heads_of, read_lines
 
@@ -88,5 +89,8 @@ def find_row(ledger: Ledger, run: str, number: int) -> RoundRow:
     """
     find_record(ledger, run, number)  # raises, and says what there is
     everything = read_lines(ledger)
-    found = next(line for each in everything if each.run == run for line in each.lines if line.number == number)
+    lines = (line for each in everything if each.run == run for line in each.lines if line.number == number)
+    found = next(lines, None)
+    if found is None:  # it left the lists since the record was read
+        raise NotFoundError(f"exp/{run}/{number} is gone", hint="autoqec log")
     return read_climbs(ledger, everything).of(found.row)
