@@ -68,6 +68,7 @@ class Settings:
         values: Simple settings by name.
         profiles: Profiles by name.
         agents: Options of each role's agent, by role: the tables `[agents.<role>]`.
+        executors: Options of each executor, by its name: the tables `[executors.<name>]`.
         prices: What models cost, by name: the tables `[prices."<model>"]`, see `PRICE_FIELDS`.
         withheld: What the lab's file asks for and is not used, because the user does not trust the file.
     """
@@ -75,6 +76,7 @@ class Settings:
     values: Mapping[str, Setting]
     profiles: Mapping[str, Profile]
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    executors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     withheld: tuple[Wanted, ...] = ()
 
@@ -142,6 +144,7 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         values,
         {**BUILTIN_PROFILES, **_table("profiles", own, file, withheld)},
         {str(role): options for role, options in _table("agents", own, file, withheld).items()},
+        _table("executors", own, file, withheld),
         {model: price.model_dump() for model, price in _table("prices", own, file, withheld).items()},
         asked,
     )

@@ -118,6 +118,17 @@ class VerifyingGoesOn(TypedDict):
     stage: NotRequired[str]
 
 
+class WorkersChange(TypedDict):
+    """What happened to a `worker` of the executor: `joined`, `refused`, `lost` or `dropped`; why, and how many work now."""
+
+    event: Literal["workers"]
+    run: str
+    what: Literal["joined", "refused", "lost", "dropped"]
+    worker: str
+    reason: str
+    workers: int
+
+
 class RoundCloses(TypedDict):
     """A round ends: its status, and the verifier's word if it has one."""
 
@@ -169,6 +180,7 @@ RoundEvent = (
     | ScreeningGoesOn
     | ScoringGoesOn
     | VerifyingGoesOn
+    | WorkersChange
     | RoundCloses
     | ObserverFails
     | RecordConflicts

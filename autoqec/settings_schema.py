@@ -186,11 +186,13 @@ class SettingsFile(Simple):
     Attributes:
         profiles: Profiles by name. A field that is left out is that of the built-in profile of that name, or of `dev`.
         agents: Options of each role's agent; what they mean is for the agent to say.
+        executors: Options of each executor, by its name; what they mean is for the executor to say.
         prices: What models cost, by name.
     """
 
     profiles: dict[str, Profile] = _of("bounded", {})
     agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | float | bool]] = _of("user", {})
+    executors: dict[str, dict[str, str | int | float | bool | list[str]]] = _of("user", {})
     prices: dict[str, Price] = _of("user", {})
 
     @field_validator("profiles", mode="before")

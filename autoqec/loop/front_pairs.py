@@ -56,7 +56,7 @@ def head_to_head(
     )
     counts, done, last = PairedCounts(), 0, chunks_for(max_shots)
     digests: list[str] = []
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+    with session.executor() as executor:
         stream = ScoreStream(executor, session.environment, first.sealed, key, "duel")
         until = min(chunks_for(_FIRST_SHOTS), last)
         while True:

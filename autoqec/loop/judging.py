@@ -96,9 +96,9 @@ def _verify(session: Session, request: VerificationRequest) -> Verdict:
     return verify_in_process(
         request,
         verifier=session.settings["verifier"],
-        executor=session.settings["executor"],
-        jobs=session.settings.jobs,
+        executor=session.executor_choice,
         report=lambda fields: session.event("verify", **fields, max_seconds=request.max_seconds),
+        news=session.workers_event,
     )
 
 

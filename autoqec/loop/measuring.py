@@ -45,7 +45,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
     shots = min(wanted, protocol.score_shots or wanted)
     began, sealed = time.monotonic(), state.sealed
     at_other_rates: dict[float, Scored] = {}
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+    with session.executor() as executor:
         stream = ScoreStream(executor, session.environment, sealed, key, "dev")
         here, others = stream.chunks_for(shots), len(session.other_rates)
         elsewhere = chunks_for(shots // others) if others else 0  # all other rates together get as many as the target

@@ -179,7 +179,7 @@ def _scoring_speed(session: Session, borrowed: _Borrowed, chunks: int) -> tuple[
     sealed = SealedCandidate(borrowed.files, borrowed.weights)
     at_once = max(1, min(session.settings.jobs, chunks // 3))
     most = chunks if is_recorded(session.environment) else _ANY
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+    with session.executor() as executor:
         stream = ScoreStream(executor, session.environment, sealed, os.urandom(32), "dev")
         first = _timed(stream, 0, at_once, references=True)
         found, done = [], at_once

@@ -184,7 +184,7 @@ def score_screen(session: Session, number: int, sealed: SealedCandidate, profile
 def screen_stream(session: Session, number: int, sealed: SealedCandidate) -> Iterator[ScoreStream]:
     """The development shots of a round's screen, and what decodes them."""
     key = derive_key(round_key(session, number), "screen")
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+    with session.executor() as executor:
         yield ScoreStream(executor, session.environment, sealed, key, "dev")
 
 

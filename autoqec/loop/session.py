@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ from autoqec.settings_schema import Profile
 if TYPE_CHECKING:
     from autoqec.problem.problem import Problem
     from autoqec.problem.sampling import Shots
+    from autoqec.scoring.executor_contract import Executor, ExecutorChoice, WorkerNews
 
 #: Called with every event of a session.
 Report = Callable[[RoundEvent], None]
@@ -155,6 +157,26 @@ class Session:
         """The rounds of the run, oldest first; none of a run that is only thought of."""
         known = any(run.name == self.run.name for run in list_runs(self.ledger))
         return read_history(self.ledger, self.run.name) if known else []
+
+    @property
+    def executor_choice(self) -> ExecutorChoice:
+        """The executor that the settings choose, with its options."""
+        from autoqec.scoring.executor_contract import ExecutorChoice
+
+        name = self.settings["executor"]
+        return ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """The executor that the settings choose; what happens to its workers is an event."""
+        from autoqec.scoring.opened_executor import opened_executor
+
+        with opened_executor(self.registry, self.executor_choice, self.workers_event) as executor:
+            yield executor
+
+    def workers_event(self, news: WorkerNews) -> None:
+        """Report what happened to a worker of the executor."""
+        self.event("workers", **vars(news))
 
     def event(self, name: str, **fields: Any) -> None:
         """Report an event to the display and to observer plugins. The display also shows observers that fail."""

@@ -86,6 +86,49 @@ class Message:
     fields: Mapping[str, Any]
     blobs: Mapping[str, bytes] = field(default_factory=dict)
 
+    def to_bytes(self) -> bytes:
+        """The message as one frame, for what carries bytes and has no stream."""
+        return b"".join(_frame_parts(self))
+
+    @staticmethod
+    def from_bytes(frame: bytes) -> Message:
+        """The inverse of `to_bytes`.
+
+        Raises:
+            ChannelClosed: These bytes are not one frame.
+        """
+        end = _PREFIX.size
+        try:
+            magic, length = _PREFIX.unpack_from(frame)
+            if magic != _MAGIC or length > _MAX_HEADER:
+                raise ValueError("it has no such prefix")
+            header, sizes = _read_header(frame[end : end + length])
+        except (*_BAD_HEADER, struct.error) as error:
+            raise ChannelClosed("the answer is not a frame", bad_frame=True) from error
+        end, blobs = end + length, {}
+        for name, size in sizes:
+            blobs[name], end = bytes(frame[end : end + size]), end + size
+        if end != len(frame) or any(size < 0 for _, size in sizes):
+            raise ChannelClosed("the answer is not a whole frame", bad_frame=True)
+        return Message(header, blobs)
+
+
+#: What reading a header raises that is not one; the last where it is nested too deeply.
+_BAD_HEADER = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+def _read_header(encoded: bytes) -> tuple[dict[str, Any], list[tuple[str, int]]]:
+    """The fields of a header, and the names and sizes of the blobs that follow it; raises one of `_BAD_HEADER`."""
+    header = json.loads(encoded, parse_float=_finite, parse_constant=_finite)
+    return header, [(str(name), int(size)) for name, size in header.pop("blobs")]
+
+
+def _frame_parts(message: Message) -> tuple[bytes, ...]:
+    """A message as the parts of its frame, which are not joined: blobs may be large."""
+    header = dict(message.fields) | {"blobs": [[name, len(data)] for name, data in message.blobs.items()]}
+    encoded = json.dumps(header, allow_nan=False).encode()
+    return _PREFIX.pack(_MAGIC, len(encoded)), encoded, *message.blobs.values()
+
 
 @dataclass(frozen=True)
 class _Deadline:
@@ -135,11 +178,10 @@ class Channel:
         Raises:
             ChannelClosed: The other end is closed.
         """
-        header = dict(message.fields) | {"blobs": [[name, len(data)] for name, data in message.blobs.items()]}
-        encoded = json.dumps(header, allow_nan=False).encode()
+        parts = _frame_parts(message)
         try:
             with self._sending:
-                for part in (_PREFIX.pack(_MAGIC, len(encoded)), encoded, *message.blobs.values()):
+                for part in parts:
                     view = memoryview(part)
                     while view:
                         view = view[os.write(self._write_fd, view) :]
@@ -181,15 +223,8 @@ class Channel:
         if magic != _MAGIC or length > _MAX_HEADER:
             raise ChannelClosed("the other process sent something that is not a frame", bad_frame=True)
         try:
-            header = json.loads(self._exactly(length, deadline), parse_float=_finite, parse_constant=_finite)
-            sizes = [(str(name), int(size)) for name, size in header.pop("blobs")]
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-        ) as error:  # the last: nested too deeply
+            header, sizes = _read_header(self._exactly(length, deadline))
+        except _BAD_HEADER as error:
             raise ChannelClosed("the other process sent a malformed header", bad_frame=True) from error
         if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > most_bytes:
             raise ChannelClosed("the other process announced more bytes than any message has", bad_frame=True)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import report_of
@@ -64,8 +64,54 @@ class Task:
         return Task(function, Message(given, message.blobs))
 
 
+@dataclass(frozen=True)
+class WorkerNews:
+    """What happened to a worker of an executor that has workers elsewhere.
+
+    Attributes:
+        what: `joined`; `refused`, before it had a task; `lost`, because it ended or no longer answers; `dropped`, because it
+            answered otherwise than others on the same task.
+        worker: Its name, as the user knows it: an address or a command.
+        reason: Why, in words; empty for `joined`.
+        workers: How many work now.
+    """
+
+    what: Literal["joined", "refused", "lost", "dropped"]
+    worker: str
+    reason: str
+    workers: int
+
+
+#: Called with each `WorkerNews`, from any thread.
+ToldNews = Callable[[WorkerNews], None]
+
+
+@dataclass(frozen=True)
+class ExecutorChoice:
+    """Which executor runs tasks.
+
+    Attributes:
+        name: The plugin's name.
+        jobs: How many tasks at once.
+        options: What else its factory takes: the table `[executors.NAME]` of the settings.
+    """
+
+    name: str
+    jobs: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class WatchedExecutor(Protocol):
+    """An executor that says what happens to its workers."""
+
+    def watch(self, told: ToldNews) -> None:
+        """Have `told` called with what happens from now on, and once for each worker that has joined already."""
+        ...
+
+
 class Executor(Protocol):
-    """Runs tasks somewhere; made by `factory(jobs=…)` and used as a context manager."""
+    """Runs tasks somewhere; made by `factory(jobs=…, **options)` and used as a context manager."""
 
     @property
     def jobs(self) -> int:

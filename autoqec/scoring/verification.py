@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child
+from autoqec.scoring.executor_contract import ExecutorChoice, ToldNews, WorkerNews
+from autoqec.scoring.opened_executor import opened_executor
 from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
 
@@ -16,44 +18,45 @@ class VerificationTask(VerificationRequest):
 
     Attributes:
         verifier: Name of the verifier plugin.
-        executor: Name of the executor plugin it scores on.
-        jobs: How many tasks at once.
+        executor: What it scores on.
     """
 
     verifier: str
-    executor: str
-    jobs: int
+    executor: ExecutorChoice
 
 
 def verify_in_process(
-    request: VerificationRequest, *, verifier: str, executor: str, jobs: int, report: Report
+    request: VerificationRequest, *, verifier: str, executor: ExecutorChoice, report: Report, news: ToldNews
 ) -> Verdict:
     """Run a verifier plugin in a fresh process.
 
     Args:
         request: What to judge.
         verifier: Name of the verifier plugin.
-        executor: Name of the executor plugin it scores on.
-        jobs: How many tasks at once.
+        executor: What it scores on.
         report: Called with progress, `{"shots", "max_shots", …}`.
+        news: Called with what happens to the executor's workers.
 
     Raises:
         AutoQECError: The judge's process failed.
     """
-    task = VerificationTask(**vars(request), verifier=verifier, executor=executor, jobs=jobs)
+    task = VerificationTask(**vars(request), verifier=verifier, executor=executor)
     with Child("autoqec.scoring.verification:serve") as child:
         child.tell(task.to_message())
         while True:
             message = child.receive()
             if "verdict" in message.fields:
                 return Verdict.from_dict(message.fields)
-            report(message.fields)
+            if "worker" in message.fields:
+                news(WorkerNews(**message.fields))
+            else:
+                report(message.fields)
 
 
 def serve(channel: Channel) -> None:
     """The verifier's process: one request, progress, one verdict."""
     task, registry = VerificationTask.from_message(channel.receive()), load_plugins()
     verifier = registry.get("verifier", task.verifier).create()
-    with registry.get("executor", task.executor).create(jobs=task.jobs) as executor:
+    with opened_executor(registry, task.executor, lambda news: channel.send(Message(dict(vars(news))))) as executor:
         verdict = verifier.verify(task, executor, lambda event: channel.send(Message(dict(event))))
     channel.send(Message(verdict.to_note()))

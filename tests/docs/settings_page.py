@@ -34,7 +34,7 @@ Your agreement holds for this folder and the contents of the file, and AutoQEC a
 in `~/.local/state/autoqec` (or `XDG_STATE_HOME`), outside all repositories; `autoqec trust --forget` takes it back.
 Built-in values ask for nothing and do not hide those of your own file. What is `bounded` needs no agreement up to a
 limit: `jobs` up to the processors of the machine, and profiles whose fields do not exceed those of `prod`. Tables
-`[agents.ROLE]` and `[prices."MODEL"]` are `user`.
+`[agents.ROLE]`, `[executors.NAME]` and `[prices."MODEL"]` are `user`.
 
 If `allowed_signers` or `signing_key` of a lab's file name files in the repository, you trust everybody who can write
 there. Prefer your own file.
@@ -67,6 +67,11 @@ _TABLES = """## Options of agents
 
 A table `[agents.ROLE]` holds options of the agent of a role: `ideator`, `coder` or `analyst`. A value is text, a number,
 `true` or `false`. What the options mean is for the agent to say; see [Agents](agents.md).
+
+## Options of executors
+
+A table `[executors.NAME]` holds options of an executor. A value is text, a number, `true` or `false`, or a list of
+texts. What the options mean is for the executor to say.
 
 ## Prices
 

@@ -121,3 +121,25 @@ def test_a_reader_that_is_gone_is_told():
     with pytest.raises(ChannelClosed, match="gone"):
         Channel(-1, write).send(Message({}))
     os.close(write)
+
+
+def test_a_message_as_bytes_comes_back():
+    message = Message({"a": [1, 2.5, None]}, {"one": b"\x00\xff", "two": b""})
+    assert Message.from_bytes(message.to_bytes()) == message
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"AQF1",
+        Message({}, {"a": b"12"}).to_bytes()[:-1],
+        Message({}, {"a": b"12"}).to_bytes() + b"x",
+        b"PICK" + Message({}).to_bytes()[4:],
+        Message({"blobs": 3}).to_bytes().replace(b'"blobs": []', b'"blobs": 12'),
+        Message({}, {"a": b"12"}).to_bytes().replace(b'["a", 2]', b'["a",-2]'),
+    ],
+)
+def test_bytes_that_are_no_frame_are_refused(frame):
+    with pytest.raises(ChannelClosed, match="frame"):
+        Message.from_bytes(frame)

@@ -26,8 +26,9 @@ from autoqec.sandbox.worker_requests import (
     TrainingRequest,
     WarmUpRequest,
 )
-from autoqec.scoring.executor_contract import Task
+from autoqec.scoring.executor_contract import ExecutorChoice, Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE, STRATA
+from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.scoring_requests import (
     MODELS,
     AgainTask,
@@ -75,7 +76,8 @@ EXAMPLES = [
     VerificationTask(
         environment=LOADED, sealed=SEALED, commit="0" * 40, attempt=3, verified_before=1, seed_key=b"\x00" * 32, max_shots=7,
         strong_reference="osd", parents=PARENTS, alpha=0.01, beacon="b", full_certificate=True, max_seconds=2.5,
-        stop=OutOfTime("p 0.01", 3, 2.5), verifier="holdout", executor="local", jobs=2,
+        stop=OutOfTime("p 0.01", 3, 2.5), verifier="holdout",
+        executor=ExecutorChoice("dask", 2, {"address": "tcp://a:1", "prefixes": ["ssh b"]}),
     ),
     OpenRequest(
         environment=FILES, kind="environment", name="tiny", p=0.01, decoder="osd", fields={"order": 10}, built_in=False,
@@ -87,6 +89,10 @@ EXAMPLES = [
         about=("exp/r/1", "0" * 40, ""), key=None, circuit="", python_path="/a:/b",
     ),
     CountShots(start=2**40, shots=1024),
+    WorkerGreeting(
+        version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2"}, sandbox="full", arithmetic="x86_64",
+        cores=2, memory_gib=1.5, device="",
+    ),
 ]  # fmt: skip
 IDS = [f"{type(example).__name__}{place}" for place, example in enumerate(EXAMPLES)]
 
