@@ -25,7 +25,7 @@ from .family import family_recipe
 from .gain_model import GainModel
 from .normal_form import normal_form
 from .opening import cheap_fork, ensemble_fork
-from .optimiser import mutate
+from .optimiser import expected_trials, mutate
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, merged, pairs_to_compose, usable
 from .roles import EmbeddedAgent
 from .space import Parsed, code_of, known_rounds, parse, template_files, templates_here, unparse, was_tried
@@ -170,11 +170,12 @@ def _fork(good: list[PastRound], context: Context) -> HypothesisMessage | None:
     if not good:
         return None
     model = GainModel(context)
+    beside = expected_trials(model, context)
     parent, for_gain = _parents(good, model, context)
     spare: HypothesisMessage | None = None
     proposed: list[tuple[float, float, Parsed, list[str]]] = []
     for salt in range(_DRAWS):
-        parsed, changes = mutate(parent, context, salt)
+        parsed, changes = mutate(parent, context, salt, beside)
         if not changes or was_tried(parsed, code_of(parent.files), context):
             continue
         if allowed(parsed, context):
