@@ -1,17 +1,17 @@
 """What rounds at once cost in rounds, and what they save in time: the embedded agents in simulated landscapes.
 
-A landscape is drawn from a seed. It says what a candidate gains over the plain decoder: a level for the kinds of its stages and for an
-ensemble, a smooth curve for each field that the search may vary, and products for pairs of fields. The agent knows none of it. A
-round takes a time drawn from the measured ones of `climb.py`, and its figures are those of paired counts drawn from the true
-rates, so the best round so far is not always the best one. Candidates that cannot be trained are left out.
+A landscape is drawn from a seed. It says what a candidate gains over the plain decoder: a level for the kinds of its stages and
+for an ensemble, a smooth curve for each field that the search may vary, and products for pairs of fields. No agent knows them.
+A round takes a time drawn from the measured ones of `climb.py`, and its figures are those of paired counts drawn from the true
+rates, so the best round so far is not always the best one. No round fails.
 
 With K at once, a new round begins when one of the K ends, so that its agent knows the rounds that have ended and, of the others,
 what they try. All K of a seed have the same landscape, times and draws of counts, by the number of the round. Nothing is trained.
 
     python benchmarks/rounds_at_once.py --seeds 12 --rounds 32
 
-prints, and with `--results FILE` writes, the gain of the round that is best by its own figures: after so many rounds, and after so
-much time. A machine for each round is assumed; rounds that share cores take longer, so time is then saved only where cores idle.
+prints, and with `--results FILE` writes, the gain of the round that is best by its own figures: after so many rounds, and after
+so much time. A machine for each round is assumed; rounds that share cores take longer, and save time only where cores were idle.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from typing import Any
 
 from _common import one_thread
 
-one_thread()
+if __name__ == "__main__":
+    one_thread()
 
-from autoqec_plugins.search.evolution import EvolutionAgent  # noqa: E402
-from autoqec_plugins.search.normal_form import normal_form  # noqa: E402
-from autoqec_plugins.search.random_agent import RandomAgent  # noqa: E402
-from autoqec_plugins.search.relations import merged  # noqa: E402
-from autoqec_plugins.search.roles import EmbeddedAgent  # noqa: E402
-from autoqec_plugins.search.search_agent import SearchAgent  # noqa: E402
-from autoqec_plugins.search.space import Parsed, choices, code_of, parse, template_files, templates_here, unparse  # noqa: E402
+from autoqec_plugins.search.evolution import EvolutionAgent
+from autoqec_plugins.search.normal_form import normal_form
+from autoqec_plugins.search.random_agent import RandomAgent
+from autoqec_plugins.search.relations import merged
+from autoqec_plugins.search.roles import EmbeddedAgent
+from autoqec_plugins.search.search_agent import SearchAgent
+from autoqec_plugins.search.space import Parsed, choices, code_of, parse, template_files, templates_here, unparse
 
-from autoqec.agents.agent_contract import Context, PastRound  # noqa: E402
-from autoqec.agents.asking import AgentError, ask  # noqa: E402
-from autoqec.candidate.installed_stages import formats, stage_kinds  # noqa: E402
-from autoqec.candidate_paths import ENSEMBLE_FILE  # noqa: E402
-from autoqec.plugins import load_plugins  # noqa: E402
-from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
-from autoqec.results.agent_comparison import randomisation_p  # noqa: E402
-from autoqec.results.counts import PairedCounts  # noqa: E402
-from autoqec.results.figures import Figures  # noqa: E402
-from autoqec.results.metrics import parse_metrics  # noqa: E402
+from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.asking import AgentError, ask
+from autoqec.candidate.installed_stages import formats, stage_kinds
+from autoqec.candidate_paths import ENSEMBLE_FILE
+from autoqec.plugins import load_plugins
+from autoqec.problem.environment import builtin_environments, find_environment
+from autoqec.results.agent_comparison import randomisation_p
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Figures
+from autoqec.results.metrics import parse_metrics
 
 AGENTS: Mapping[str, type[EmbeddedAgent]] = {"search": SearchAgent, "random": RandomAgent, "evolution": EvolutionAgent}
 
@@ -82,7 +83,7 @@ class Landscape:
     context: Context
 
     def _lots(self, *name: object) -> random.Random:
-        return random.Random(f"{self.seed}/{'/'.join(map(str, name))}")  # noqa: S311
+        return random.Random(f"{self.seed}/{'/'.join(map(str, name))}")
 
     def gain(self, parsed: Parsed) -> float:
         """The true relative gain of a candidate; that of the first template is `_BASE`."""
@@ -193,7 +194,7 @@ def play(agent: EmbeddedAgent, landscape: Landscape, rounds: int, at_once: int, 
         if len(running) == at_once:
             now = _end_one(running, ended, landscape)
         past = proposed(agent, landscape, ended, running, number, seed)
-        took = random.Random(f"{seed}/time/{number}").choice(measured_times())  # noqa: S311
+        took = random.Random(f"{seed}/time/{number}").choice(measured_times())
         heapq.heappush(running, (now + took, number, past))
     while running:
         _end_one(running, ended, landscape)
@@ -220,7 +221,7 @@ def proposed(
     context = replace(
         landscape.context,
         round=number,
-        seed=random.Random(f"{seed}/agent/{number}").getrandbits(64),  # noqa: S311
+        seed=random.Random(f"{seed}/agent/{number}").getrandbits(64),
         history=tuple(history),
         open_rounds=tuple(sorted(still, key=lambda past: int(past.name.split("/")[1]))),
     )
@@ -247,7 +248,9 @@ def best_so_far(ended: Sequence[Ended]) -> float:
 
 def duplicates(ended: Sequence[Ended], context: Context) -> int:
     """How many rounds have the candidate of another one, merges included."""
-    forms = [json.dumps(normal_form(parse(each.past.files), context), sort_keys=True) for each in ended if each.past.files]
+    forms = [
+        json.dumps(normal_form(parse(each.past.files), context), sort_keys=True) for each in ended if each.past.files
+    ]
     return len(forms) - len(set(forms))
 
 
@@ -297,8 +300,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
             print(f"  {row['agent']:9} K = {row['at_once']}  {'  '.join(cells)}")
     for row in rows:
         print(
-            f"{row['agent']} K = {row['at_once']}: {row['same_candidates']} same candidates, {row['without_an_idea']} rounds without"
-            f" an idea, all rounds in {row['rounds_of_mean_time']} times of a round"
+            f"{row['agent']} K = {row['at_once']}: {row['same_candidates']} same candidates, {row['without_an_idea']} rounds"
+            f" without an idea, all rounds in {row['rounds_of_mean_time']} times of a round"
         )
 
 

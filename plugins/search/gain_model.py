@@ -6,8 +6,8 @@ have an ensemble, and one for each field. So a change that helped one candidate 
 environment counts as one with further noise. The noise of a round follows from its paired counts.
 
 A round that is open now counts at its expected value, as if it had ended with the gain that the model expects of it (Ginsbourger
-et al. 2010). That leaves the expectation of every candidate unchanged, and makes the model surer of candidates that are like it; so
-rounds that run at once try different things.
+et al. 2010). That leaves the expectation of every candidate unchanged, and makes the model surer of candidates that are like it.
+So rounds that run at once try different things.
 """
 
 from __future__ import annotations

@@ -105,9 +105,7 @@ def _distribution(values: Sequence[Any]) -> optuna.distributions.IntDistribution
     return optuna.distributions.IntDistribution(0, len(values) - 1)
 
 
-def mutate(
-    parent: PastRound, context: Context, salt: int, expected: Sequence[Trial] = ()
-) -> tuple[Parsed, list[str]]:
+def mutate(parent: PastRound, context: Context, salt: int, expected: Sequence[Trial] = ()) -> tuple[Parsed, list[str]]:
     """Propose a candidate near the parent.
 
     Args:

@@ -75,13 +75,30 @@ class SearchAgent(EmbeddedAgent):
                 return compose_reply(pair, context)
         if fresh and context.round % (_LATER_TEMPLATE_EVERY if _has_ensemble(good) else _TEMPLATE_EVERY) == 1:
             return fresh[0]
-        return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
+        return _fork(good, context) or (fresh[0] if fresh else _variation(context))
 
 
 _NOTHING: HypothesisMessage = {
     "text": "",
     "hint": "the search space is exhausted, or nothing in it fits the limits and the budget",
 }
+
+
+def _variation(context: Context) -> HypothesisMessage:
+    """Return a variation of the first template, while open rounds try all templates and no possible parent has ended."""
+    if not context.open_rounds:
+        return _NOTHING
+    first = template_files(templates_here(context)[0], context)
+    for salt in range(_DRAWS):
+        parsed, changes = mutate(PastRound("", "open", files=first), context, salt)
+        if changes and allowed(parsed, context) and not was_tried(parsed, {}, context):
+            text = f"A variation of the first pipeline: {', '.join(changes)}"
+            return {
+                "text": text,
+                "rationale": "No round has ended yet.",
+                "hint": json.dumps({"files": unparse(parsed)}),
+            }
+    return _NOTHING
 
 
 def _fresh_templates(good: list[PastRound], context: Context) -> list[HypothesisMessage]:
