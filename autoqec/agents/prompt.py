@@ -243,7 +243,9 @@ def _open_files(context: Context, tokens: int) -> list[dict[str, Any]]:
     for past in reversed(context.open_rounds[-_OPEN:]):
         before = by_name.get(past.fork_from[0], {}) if past.fork_from else {}
         changed = {path: shortened(text, _OPEN_TEXT) for path, text in past.files.items() if before.get(path) != text}
-        item = without_empty({"round": past.name, "files": changed, "removed": sorted(before.keys() - past.files.keys())})
+        item = without_empty(
+            {"round": past.name, "files": changed, "removed": sorted(before.keys() - past.files.keys())}
+        )
         tokens -= count_tokens(quoted(item))
         if tokens < 0:
             break
