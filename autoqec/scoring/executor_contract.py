@@ -39,12 +39,14 @@ class Task:
         message: Its argument.
         progress: Told how far the task is, by an executor that can; it is not sent.
         kind: Tasks of one kind need the same things loaded, so an executor may give them to one worker; it is not sent.
+        prefers_gpu: Whether a worker with a GPU does it better; it is not sent.
     """
 
     function: str
     message: Message = field(default_factory=lambda: Message({}))
     progress: Progress | None = field(default=None, compare=False)
     kind: str = field(default="", compare=False)
+    prefers_gpu: bool = field(default=False, compare=False)
 
     def to_message(self) -> Message:
         """The task as one message: the argument, and the field `function`."""
@@ -106,7 +108,7 @@ class WatchedExecutor(Protocol):
     """An executor that says what happens to its workers."""
 
     def watch(self, told: ToldNews) -> None:
-        """Have `told` called with what happens from now on, and once for each worker that has joined already."""
+        """Have `told` called with what has happened so far, in order, and with what happens from now on."""
         ...
 
 

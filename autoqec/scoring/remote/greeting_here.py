@@ -38,8 +38,8 @@ _INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx51
 #: Seconds that finding out the level of the sandbox may take.
 _TRIAL_SECONDS = 60.0
 
-#: What says that the kernel sees an NVIDIA GPU. torch is only loaded to name one that is there.
-_NVIDIA = Path("/proc/driver/nvidia/version")
+#: Where NVIDIA's driver tells which GPUs there are. No process that judges loads torch to ask.
+_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def greeting_here(sandbox: int) -> WorkerGreeting:
@@ -155,7 +155,7 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in text.splitlines())]
-    first = {name: value for name, value in reversed(pairs)}
+    first = dict(reversed(pairs))
     flags = f"{first.get('flags', '')} {first.get('Features', '')}".split()
     named = [first[name] for name in _PROCESSOR if name in first]
     return " ".join([*named, *(each for each in _INSTRUCTIONS if each in flags)])
@@ -171,8 +171,12 @@ def _memory_bytes() -> int:
 
 
 def _device() -> str:
-    if not _NVIDIA.exists():
+    """The model of the first GPU that torch may use; empty for none."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or version("torch").endswith("+cpu"):
         return ""
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+    for told in sorted(_GPUS.glob("*/information")):
+        for line in told.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "Model":
+                return value.strip()
+    return ""
