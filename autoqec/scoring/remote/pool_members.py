@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -134,62 +134,69 @@ class Member:
 
 @dataclass
 class Waiting:
-    """Jobs that wait for a worker, in the order in which they came; those that are only compared go first."""
+    """Jobs that wait for a worker. Those that any worker may do wait by kind, so handing out takes no longer for more of them.
 
-    jobs: deque[Job] = field(default_factory=deque)
+    Attributes:
+        anywhere: Jobs that any worker may do, by kind.
+        chosen: Jobs for some workers: what is compared, what a worker was lost with, what prefers a GPU.
+    """
+
+    anywhere: dict[str, deque[Job]] = field(default_factory=dict)
+    chosen: deque[Job] = field(default_factory=deque)
 
     def __iter__(self) -> Iterator[Job]:
-        return iter(self.jobs)
+        yield from self.chosen
+        for jobs in self.anywhere.values():
+            yield from jobs
 
-    def __len__(self) -> int:
-        return len(self.jobs)
+    def __bool__(self) -> bool:
+        return bool(self.chosen) or any(self.anywhere.values())
 
-    def add(self, job: Job, *, first: bool = False) -> None:
+    def add(self, job: Job) -> None:
         """Have a job wait."""
-        if first:
-            self.jobs.appendleft(job)
+        if job.is_check or job.asked or job.task.prefers_gpu:
+            self.chosen.append(job)
         else:
-            self.jobs.append(job)
+            self.anywhere.setdefault(job.task.kind, deque()).append(job)
 
-    def take_for(self, member: Member, members: list[Member]) -> Job | None:
+    def take_for(self, member: Member, members: Collection[Member]) -> Job | None:
         """The job that an idle worker gets, taken out; None if none is for it.
 
-        What is compared comes first; then a task of the kind that it has loaded; then one of a kind that no worker has; then one
-        of the kind with the most tasks waiting. A task for which a GPU is preferred waits for a worker that has one, if any does.
+        What is compared comes first, then what a worker was lost with; then a task of the kind that it has loaded; then one of a
+        kind that no worker has; then one of the kind with the most tasks waiting. A task that prefers a GPU waits for a worker
+        that has one, if any does.
         """
-        fitting = [job for job in self.jobs if job.fits(member) and _suits(job, member, members)]
-        if not fitting:
+        fitting = [job for job in self.chosen if job.fits(member) and _suits(job, member, members)]
+        if fitting:
+            job = next((each for each in fitting if each.is_check), fitting[0])
+            self.chosen.remove(job)
+            return job
+        if member.only_compares:
             return None
         taken = {each.kind for each in members}
-        left: dict[str, int] = {}
-        for job in fitting:
-            left[job.task.kind] = left.get(job.task.kind, 0) + 1
-        best = max(
-            range(len(fitting)),
-            key=lambda place: (*_rank(fitting[place], member, taken), left[fitting[place].task.kind], -place),
-        )
-        chosen = fitting[best]
-        self.jobs.remove(chosen)
-        return chosen
+        while self.anywhere:
+            kinds = self.anywhere
+            kind = max(kinds, key=lambda each: (each == member.kind, each not in taken, len(kinds[each])))
+            while kinds[kind]:
+                job = kinds[kind].popleft()
+                if not _is_over(job):
+                    return job
+            del kinds[kind]
+        return None
 
-    def nobody_fits(self, members: Iterable[Member]) -> list[Job]:
-        """Forget jobs that are settled or cancelled; of the others, those that no worker of these may do."""
-        known = list(members)
-        self.jobs = deque(job for job in self.jobs if not job.settled and not _cancelled(job))
-        return [job for job in self.jobs if not any(job.fits(member) for member in known)]
-
-
-def _cancelled(job: Job) -> bool:
-    return job.future is not None and job.future.cancelled()
+    def nobody_fits(self, members: Collection[Member]) -> list[Job]:
+        """Of the jobs for some workers, take out those that no worker of these may do."""
+        found = [job for job in self.chosen if not _is_over(job) and not any(job.fits(each) for each in members)]
+        self.chosen = deque(job for job in self.chosen if not _is_over(job) and job not in found)
+        return found
 
 
-def _suits(job: Job, member: Member, members: list[Member]) -> bool:
+def _is_over(job: Job) -> bool:
+    """Whether a job has been settled since, or its caller has cancelled it."""
+    return job.settled or (job.future is not None and job.future.cancelled())
+
+
+def _suits(job: Job, member: Member, members: Collection[Member]) -> bool:
     if not job.task.prefers_gpu or job.is_check or member.has_gpu:
         return True
     return not any(each.has_gpu and job.fits(each) for each in members)
-
-
-def _rank(job: Job, member: Member, taken: set[str | None]) -> tuple[int, ...]:
-    kind = job.task.kind
-    gpu = job.task.prefers_gpu and member.has_gpu
-    return (job.is_check, gpu, kind == member.kind, kind not in taken)

@@ -231,7 +231,7 @@ class RemotePool:
         """Have a job done by somebody else, before all others; by anybody, if only those are there who were lost with it."""
         if not any(job.fits(member) for member in self._members.values()):
             job.asked = {opinion.worker for opinion in job.opinions}
-        self._waiting.add(job, first=True)
+        self._waiting.add(job)
 
     # Who does what.
 
@@ -240,25 +240,24 @@ class RemotePool:
             self._go_on_without(stuck)
         for member in list(self._members.values()):
             while member.ask is None and self._members.get(member.name) is member:
-                job = self._waiting.take_for(member, list(self._members.values()))
+                job = self._waiting.take_for(member, self._members.values())
                 if job is None:
                     break
                 self._ask(member, job)
         self._require_workers()
 
     def _go_on_without(self, job: Job) -> None:
-        """Continue with a job that waits for a worker of a kind which is no longer there."""
+        """Continue with a job whose like no worker is there to do; it has been taken out of those that wait."""
         if job.is_check:
-            self._waiting.jobs.remove(job)
             if len(job.opinions) == 1 and job.future is not None:
                 self._believe(job)
             elif not self._asks_another(job, this_machine=True):
                 self._fail(_disagreement([each.worker for each in job.opinions] or list(self._dropped)))
         elif job.trouble is not None and self._names():
-            self._waiting.jobs.remove(job)
             self._settle(job, job.trouble)
         else:
             job.asked.clear()
+            self._waiting.add(job)
 
     def _ask(self, member: Member, job: Job) -> None:
         if job.future is not None and not job.future.running() and not job.future.set_running_or_notify_cancel():
@@ -278,7 +277,7 @@ class RemotePool:
 
     def _require_workers(self) -> None:
         """Fail what waits if there is no worker and none comes."""
-        if self._names() or not len(self._waiting):
+        if self._names() or not self._waiting:
             return
         waited = self._clock() - self._alone_since
         if self._source.expects() and waited < self._wait_seconds:
@@ -289,12 +288,12 @@ class RemotePool:
         error = NoWorkers(said, hint=hint)
         for job in list(self._waiting):
             self._settle(job, error)
-        self._waiting.jobs.clear()
+        self._waiting = Waiting()
 
     def _look(self) -> None:
         """Ask a second worker for what takes much longer than other tasks of its function, if one has nothing to do."""
         idle = [member for member in self._members.values() if member.ask is None]
-        if len(self._waiting) or not idle:
+        if self._waiting or not idle:
             return
         for ask in sorted(self._asks, key=lambda each: each.began):
             took = self._took[ask.job.task.function]
@@ -332,7 +331,7 @@ class RemotePool:
             # It says nothing of the task yet. A second worker that says so too is believed.
             job.trouble = answer
             if not job.running:
-                self._waiting.add(job, first=True)
+                self._waiting.add(job)
             return
         self._hear(job, Opinion(member.name, identity_of(answer), answer))
 
@@ -371,7 +370,7 @@ class RemotePool:
             if there:
                 self._members[member.name] = member
         if there:
-            self._waiting.add(job, first=True)
+            self._waiting.add(job)
         return there
 
     def _settle_by_majority(self, job: Job) -> None:
