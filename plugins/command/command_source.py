@@ -30,11 +30,18 @@ class Place:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """Who is told of workers; see `WorkerSource.open`."""
+class _End:
+    """How a worker ended.
 
-    joined: Callable[[RemoteWorker], None]
-    gone: Callable[[str, str], None]
+    Attributes:
+        why: In words; empty if it was ended from here.
+        answered: How many tasks it answered.
+        again: Whether it is to be started again.
+    """
+
+    why: str = ""
+    answered: int = 0
+    again: bool = False
 
 
 class CommandSource:
@@ -58,7 +65,7 @@ class CommandSource:
         """See `autoqec.scoring.remote.worker_link.WorkerSource.open`."""
         for place in self._places:
             thread = threading.Thread(
-                target=self._keep, args=(place, _Told(joined, gone)), name=f"autoqec-{place.name}", daemon=True
+                target=self._keep, args=(place, joined, gone), name=f"autoqec-{place.name}", daemon=True
             )
             self._threads.append(thread)
             thread.start()
@@ -77,52 +84,38 @@ class CommandSource:
         for thread in self._threads:
             thread.join()
 
-    def _keep(self, place: Place, told: _Told) -> None:
-        starts = 0
-        try:
-            while starts < _MOST_STARTS and not self._closing.wait(
-                self._first_wait * 2 ** (starts - 1) if starts else 0
-            ):
-                answered = self._work(place, told, again=starts > 0)
-                if answered is None:
-                    return
-                starts = 1 if answered else starts + 1
-        finally:
-            with self._lock:
-                self._kept -= 1
+    def _keep(self, place: Place, joined: Callable[[RemoteWorker], None], gone: Callable[[str, str], None]) -> None:
+        starts, over = 0, False
+        while not over:
+            end = self._work(place, joined, again=starts > 0)
+            starts = 1 if end.answered else starts + 1
+            over = not end.again or starts >= _MOST_STARTS or self._closing.is_set()
+            if over:
+                with self._lock:
+                    self._kept -= 1  # before it is told, so that who hears of the last one knows that none comes
+            if end.why and not self._closing.is_set():
+                gone(place.name, end.why)
+            if not over:
+                self._closing.wait(self._first_wait * 2 ** (starts - 1))
 
-    def _work(self, place: Place, told: _Told, *, again: bool) -> int | None:
-        """Have one worker from its start to its end.
-
-        Args:
-            place: Where.
-            told: Who is told of it.
-            again: Whether a worker was there before, so that it may be back soon.
-
-        Returns:
-            How many tasks it answered; None if it is not to be started again.
-        """
+    def _work(self, place: Place, joined: Callable[[RemoteWorker], None], *, again: bool) -> _End:
+        """Have one worker from its start to its end; `again` tells that one was there before, so that it may be back soon."""
         try:
             worker = CommandWorker(place.name, place.argv, _environment())
         except OSError as error:
-            told.gone(place.name, f"{place.argv[0]} cannot be started: {error.strerror}")
-            return None
+            return _End(f"{place.argv[0]} cannot be started: {error.strerror}")
         with self._lock:
             self._working[place.name] = worker
         try:
             if self._closing.is_set():
-                return None
+                return _End()
             worker.greet(self._greeting_seconds)
-            told.joined(worker)
+            joined(worker)
             why = worker.serve()
-            if why is None:
-                return None
-            told.gone(place.name, why)
-            return worker.answered
+            return _End() if why is None else _End(why, worker.answered, again=True)
         except AutoQECError as error:
-            if not self._closing.is_set():
-                told.gone(place.name, f"{error.problem}; {error.hint}" if error.hint else error.problem)
-            return 0 if again and not isinstance(error, ForeignWorker) else None
+            said = f"{error.problem}; {error.hint}" if error.hint else error.problem
+            return _End(said, again=again and not isinstance(error, ForeignWorker))
         finally:
             with self._lock:
                 del self._working[place.name]

@@ -288,8 +288,7 @@ class RemotePool:
             return
         named = "; ".join(self._reasons)
         said = "no worker is there" + (f": {named}" if named else f" after {waited:.0f} seconds")
-        hint = "autoqec doctor, there and here, shows what differs" if named else "start workers, or raise wait_seconds"
-        error = NoWorkers(said, hint=hint)
+        error = NoWorkers(said, hint=None if named else "start workers, or raise wait_seconds")
         for job in list(self._waiting):
             self._settle(job, error)
         self._waiting = Waiting()

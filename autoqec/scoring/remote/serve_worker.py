@@ -64,6 +64,8 @@ class _Server:
             frame = self._host.run(told.frame, partial(self._say_progress, number))
             with self._lock:
                 self._running = None
+            if self._ended.is_set():
+                return  # it was not the task that failed
             self._say(FromWorker(op="answer", number=number, frame=frame))
 
     def _say_progress(self, number: int, part: object) -> None:
