@@ -44,6 +44,7 @@ from autoqec.loop.role_questions import (
 from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, save_message
 from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
+from autoqec.loop.training_task import train_on
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.recording import without_shots
 from autoqec.problem.streams import derive_key
@@ -58,7 +59,6 @@ from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
 from autoqec.scoring.first_start import FirstStart
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scoring_requests import ScoringTask
-from autoqec.scoring.training_task import train_on
 
 #: The notes that a step wrote, by kind.
 Written = Mapping[str, dict[str, Any]]

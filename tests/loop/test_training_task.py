@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_judge import OWN, PROBLEM, STAGE
 
 from autoqec.candidate.weights import save_weights
+from autoqec.loop import training_task
+from autoqec.loop.training_task import TrainingAnswer, TrainingTask, train_as_task, train_on
 from autoqec.problem.sampling import Shots
 from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.typed_messages import BadMessage
 from autoqec.sandbox.worker_requests import PredictionRequest
-from autoqec.scoring import training_task
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.training_task import TrainingAnswer, TrainingTask, train_as_task, train_on
 
-WEIGHTS = save_weights({"bp.w": np.ones(2, dtype=np.float32)}, fingerprints=[PROBLEM.fingerprint])
+STAGE = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 4\n"}
+OWN = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": b"never run"}
+WEIGHTS = save_weights({"bp.w": np.ones(2, dtype=np.float32)}, fingerprints=["f" * 64])
 TELEMETRY = {"steps": 4, "shots": 512, "device": "cpu", "inherited": ["bp.w", "bp.v"], "loss": "bce"}
 DONE = TrainingAnswer(
     weights=WEIGHTS, telemetry=TELEMETRY, cost={"flops_per_shot": 9, "params": 2, "constants": 0}, host="gpu-3\x1b[2J"
@@ -152,7 +153,6 @@ def test_a_worker_trains_what_it_is_asked_for_and_locks_code_of_others_by_itself
 
     monkeypatch.setattr(training_task, "train_candidate", train)
     shots = Shots(np.arange(6, dtype=np.uint8).reshape(3, 2), np.zeros((3, 1), dtype=np.uint8))
-    parts = []
     result = ask(Far(), recorded=shots, teacher={"kind": "osd"}, screen=ScreenAt(0.1, lambda result: True))
     assert (result.lock, result.telemetry["host"] != "") == (None, True)
     files, dems, decoder, more = calls.pop()
@@ -160,12 +160,13 @@ def test_a_worker_trains_what_it_is_asked_for_and_locks_code_of_others_by_itself
     assert (more["parents"], more["seed"], more["inherit"]) == (WEIGHTS, bytes(range(32)), True)
     assert (more["locked"], more["teacher"], more["screen"]) == (False, {"kind": "osd"}, None)
     assert (more["limits"], more["stages"]) == (Limits(60.0, 2**33), ('{"kind": "neural_bp"}',))
-    assert all(np.array_equal(*pair) for pair in zip(more["recorded"], shots, strict=True))
+    assert np.array_equal(more["recorded"].syndromes, shots.syndromes)
+    assert np.array_equal(more["recorded"].observables, shots.observables)
     (first,) = calls
     assert first[3]["screen"].share == 0.1
-    task = TrainingTask.from_message(ask_for(parts, OWN).message)
-    assert TrainingAnswer.from_message(train_as_task(task.to_message())).lock is not None
-    assert calls[-1][3]["locked"], "whoever asks"
+    ask(far := Far(DONE), OWN)
+    assert TrainingAnswer.from_message(train_as_task(far.tasks[0].message)).lock is not None
+    assert calls[-1][3]["locked"], "though nobody asked for it"
     with pytest.raises(TrainingFailed, match="it is not valid") as caught:
         ask(Far(), max_shots=1)
     assert (caught.value.status, caught.value.code, caught.value.about) == (
@@ -173,9 +174,3 @@ def test_a_worker_trains_what_it_is_asked_for_and_locks_code_of_others_by_itself
         "bad_value",
         {"field": "x"},
     )
-
-
-def ask_for(parts, files):
-    """The task that asks for a training, unlocked."""
-    ask(far := Far(DONE), files, progress=parts.append)
-    return far.tasks[0]

@@ -28,7 +28,7 @@ from autoqec.sandbox.typed_messages import BadMessage, Request, blobs
 from autoqec.scoring.executor_contract import Executor, Task, report_progress
 from autoqec.scoring.running_tasks import RunningTasks
 
-FUNCTION = "autoqec.scoring.training_task:train_as_task"
+FUNCTION = "autoqec.loop.training_task:train_as_task"
 
 #: Opens an executor, for a `with` statement.
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
