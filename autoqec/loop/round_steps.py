@@ -42,6 +42,7 @@ from autoqec.loop.role_questions import (
     put,
 )
 from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, save_message
+from autoqec.loop.round_view import round_view
 from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.training_task import train_on
@@ -90,7 +91,7 @@ def ideate(session: Session, state: RoundState) -> None:
     given = state.claim.details.get("hypothesis")
     if given is not None:
         message = Hypothesis.model_validate(given)
-        check_hypothesis(session, message)
+        check_hypothesis(session, round_view(session, state.claim.number), message)
     else:
         message = put(session, state, ask_ideator(session, state))
     save_message(session.ledger, state.claim, "ideator", message)

@@ -79,7 +79,7 @@ class TrainingTask(Request):
         return Shots(*(np.frombuffer(each, dtype=np.uint8).reshape(self.recorded_shots, -1) for each in told))
 
     @property
-    def wants_gpu(self) -> bool:
+    def prefers_gpu(self) -> bool:
         """Whether a GPU helps: a locked process has none."""
         device = told_fields(self.sealed.files, TRAINING_FILE).get("device", "auto")
         return not self.locked and self.max_shots > 0 and device != "cpu"
@@ -211,7 +211,7 @@ def train_on(
 
 def _asked(opened: OpenExecutor, task: TrainingTask, progress: Callable[[float], None]) -> TrainingAnswer:
     with opened() as executor:
-        asked = Task(FUNCTION, task.to_message(), same_everywhere=False, wants_gpu=task.wants_gpu)
+        asked = Task(FUNCTION, task.to_message(), same_everywhere=False, prefers_gpu=task.prefers_gpu)
         running = RunningTasks(executor, [asked])
         for _ in running.each(progress):
             pass

@@ -42,7 +42,7 @@ class Task:
         kind: Tasks of one kind need the same things loaded, so an executor may give them to one worker; it is not sent.
         same_everywhere: Whether all workers of one arithmetic give the same answer, so that two answers may be compared. A
             training depends on the time that it has, and on the device; it is not sent.
-        wants_gpu: Whether it waits for a worker with a GPU, where there is one; it is not sent.
+        prefers_gpu: Whether a worker with a GPU does it better; it is not sent.
     """
 
     function: str
@@ -50,7 +50,7 @@ class Task:
     progress: Progress | None = field(default=None, compare=False)
     kind: str = field(default="", compare=False)
     same_everywhere: bool = field(default=True, compare=False)
-    wants_gpu: bool = field(default=False, compare=False)
+    prefers_gpu: bool = field(default=False, compare=False)
 
     def to_message(self) -> Message:
         """The task as one message: the argument, and the field `function`."""
@@ -112,7 +112,7 @@ class WatchedExecutor(Protocol):
     """An executor that says what happens to its workers."""
 
     def watch(self, told: ToldNews) -> None:
-        """Have `told` called with what happens from now on, and once for each worker that has joined already."""
+        """Have `told` called with what has happened so far, in order, and with what happens from now on."""
         ...
 
 

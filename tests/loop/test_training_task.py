@@ -136,7 +136,7 @@ def test_a_screened_training_ends_at_its_screen_and_a_second_task_trains_the_who
 def test_a_worker_with_a_gpu_is_wanted_where_one_helps(files, more, wants):
     answer = replace(DONE, lock=Lock().to_dict() if more.get("locked") else None)
     ask(far := Far(answer), files, **more)
-    assert [task.wants_gpu for task in far.tasks] == [wants]
+    assert [task.prefers_gpu for task in far.tasks] == [wants]
 
 
 def test_a_worker_trains_what_it_is_asked_for_and_locks_code_of_others_by_itself(monkeypatch):
