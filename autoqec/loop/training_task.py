@@ -16,11 +16,12 @@ import numpy as np
 
 from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import told_fields
+from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Shots
 from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult, checked_result, train_candidate
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.child import failure_from, plain, report_of
+from autoqec.sandbox.child import ChildFailed, plain
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock
@@ -33,7 +34,8 @@ FUNCTION = "autoqec.loop.training_task:train_as_task"
 #: Opens an executor, for a `with` statement.
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 
-#: The statuses in which a training can end a round.
+#: The statuses in which a training can end a round, and the name by which an error says its own.
+_STATUS = "status"
 _STATUSES = ("train_error", "compile_error", "killed_by_safety")
 
 #: Characters of a machine's name that are kept.
@@ -90,22 +92,18 @@ class TrainingAnswer(Request):
     """What became of a training.
 
     Attributes:
-        weights: safetensors bytes; empty if it failed.
+        weights: safetensors bytes.
         telemetry, cost, lock: See `autoqec.runner.train.TrainingResult`; no lock if the process was not locked.
         screened: Whether it ended at its screen.
         host: The machine that it ran on.
-        failed: The round's status, if it ended without weights; else empty.
-        report: Then the error, see `autoqec.sandbox.child.report_of`.
     """
 
-    weights: bytes = b""
+    weights: bytes
     telemetry: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     lock: Mapping[str, Any] | None = None
     screened: bool = False
     host: str = ""
-    failed: str = ""
-    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_as_task(message: Message) -> Message:
@@ -116,6 +114,9 @@ def train_as_task(message: Message) -> Message:
 
     Returns:
         A `TrainingAnswer`.
+
+    Raises:
+        TrainingFailed: `about` says the status too, because of an error only that travels.
     """
     task = TrainingTask.from_message(message)
     screened = False
@@ -144,7 +145,8 @@ def train_as_task(message: Message) -> Message:
             recorded=task.recorded,
         )
     except TrainingFailed as error:
-        return TrainingAnswer(host=platform.node(), failed=error.status, report=report_of(error)).to_message()
+        told = {**error.about, _STATUS: error.status}
+        raise TrainingFailed(error.status, error.problem, code=error.code, about=told) from error
     return TrainingAnswer(
         weights=result.weights,
         telemetry=result.telemetry,
@@ -215,14 +217,23 @@ def _asked(opened: OpenExecutor, task: TrainingTask, progress: Callable[[float],
         running = RunningTasks(executor, [asked])
         for _ in running.each(progress):
             pass
-        return TrainingAnswer.from_message(running.futures[0].result())
+        try:
+            return TrainingAnswer.from_message(running.futures[0].result())
+        except ChildFailed as error:
+            raise _failure(error) from error
+
+
+def _failure(error: ChildFailed) -> AutoQECError:
+    """An error of a task as what it was in the worker; one that is not the training's stays as it is."""
+    status = error.about.get(_STATUS)
+    if error.kind != TrainingFailed.__name__ or status not in _STATUSES:
+        return error
+    about = {name: value for name, value in error.about.items() if name != _STATUS}
+    return TrainingFailed(status, error.problem, code=error.code, about=about)
 
 
 def _result(task: TrainingTask, answer: TrainingAnswer) -> TrainingResult:
     """What a worker answered, checked as if code of others had said it."""
-    if answer.failed in _STATUSES:
-        error = failure_from(Message({"error": "", **answer.report}))
-        raise TrainingFailed(answer.failed, error.problem, code=error.code, about=error.about)
     lock = _lock(answer)
     if task.locked and lock is None:
         raise BadMessage(TrainingAnswer.__name__, "lock", "is null for a candidate that must be locked")

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from autoqec.candidate.weights import save_weights
+from autoqec.errors import AutoQECError
 from autoqec.loop import training_task
 from autoqec.loop.training_task import TrainingAnswer, TrainingTask, train_as_task, train_on
 from autoqec.problem.sampling import Shots
 from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed, failure_from, report_of
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.typed_messages import BadMessage
 from autoqec.sandbox.worker_requests import PredictionRequest
@@ -44,7 +46,11 @@ class Far:
         future = Future()
         task.progress(0.5)
         sent = Message.from_bytes(task.to_message().to_bytes())
-        future.set_result(self.answers.pop(0) if self.answers else run_task(task.from_message(sent)))
+        try:
+            answer = self.answers.pop(0) if self.answers else run_task(task.from_message(sent))
+            future.set_result(answer)
+        except AutoQECError as error:
+            future.set_exception(failure_from(Message(report_of(error))))
         return future
 
 
@@ -81,7 +87,6 @@ def test_the_result_is_checked_and_says_where_it_was_made():
         (replace(DONE, weights=b"evil"), TrainingFailed, "not a safetensors file"),
         (replace(DONE, weights=b""), TrainingFailed, "not a safetensors file"),
         (replace(DONE, lock={"level": 1, "more": 2}), BadMessage, "lock"),
-        (TrainingAnswer(failed="ok"), TrainingFailed, "not a safetensors file"),
         (PredictionRequest("cost"), BadMessage, "weights"),
     ],
 )
@@ -99,13 +104,18 @@ def test_a_candidate_that_must_be_locked_is_never_taken_from_a_process_that_was_
     assert result.lock == Lock(level=2)
 
 
-def test_how_a_training_failed_comes_back():
-    report = {"error": "too slow\n", "kind": "TrainingFailed", "code": "training_time", "about": {"a": 1}, "hint": None}
-    with pytest.raises(TrainingFailed) as caught:
-        ask(Far(TrainingAnswer(failed="killed_by_safety", report=report)))
-    found = caught.value
-    assert (found.status, found.problem, found.code) == ("killed_by_safety", "too slow ", "training_time")
-    assert found.about == {"a": 1}
+def test_an_error_that_is_not_the_trainings_stays_what_it_is(monkeypatch):
+    """The executor's own trouble, and a status that no training has, leave the round open."""
+    for kind, about in [("WorkerLost", {"status": "train_error"}), ("TrainingFailed", {"status": "ok"})]:
+        error = ChildFailed("it is lost", kind=kind, about=about)
+
+        def train(message, error=error):
+            raise error
+
+        monkeypatch.setattr(training_task, "train_as_task", train)
+        with pytest.raises(AutoQECError, match="it is lost") as caught:
+            ask(Far())
+        assert not isinstance(caught.value, TrainingFailed)
 
 
 @pytest.mark.parametrize(("passes", "tasks"), [(True, 2), (False, 1)])
