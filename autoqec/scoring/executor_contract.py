@@ -1,7 +1,8 @@
-"""The contract of executors, which run scoring tasks: plain tasks in, futures out. The default plugin uses local processes.
+"""The contract of executors, which run tasks: plain tasks in, futures out. The default plugin uses local processes.
 
-A task is data: a function's name, JSON fields, byte blobs. Any engine that can call a Python function elsewhere can run it. An
-engine may also pass on how far a task is, and keep tasks of one kind together; results do not depend on either.
+A task scores shots or trains a candidate. It is data: a function's name, JSON fields, byte blobs. Any engine that can call a
+Python function elsewhere can run it. An engine may also pass on how far a task is, and keep tasks of one kind together; results
+do not depend on either.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Task:
         message: Its argument.
         progress: Told how far the task is, by an executor that can; it is not sent.
         kind: Tasks of one kind need the same things loaded, so an executor may give them to one worker; it is not sent.
+        same_everywhere: Whether all workers of one arithmetic give the same answer, so that two answers may be compared. A
+            training depends on the time that it has, and on the device; it is not sent.
         prefers_gpu: Whether a worker with a GPU does it better; it is not sent.
     """
 
@@ -46,6 +49,7 @@ class Task:
     message: Message = field(default_factory=lambda: Message({}))
     progress: Progress | None = field(default=None, compare=False)
     kind: str = field(default="", compare=False)
+    same_everywhere: bool = field(default=True, compare=False)
     prefers_gpu: bool = field(default=False, compare=False)
 
     def to_message(self) -> Message:

@@ -187,6 +187,19 @@ def test_one_task_in_so_many_is_asked_of_two_workers():
     assert c.asked == [], "a worker that rounds otherwise is not compared"
 
 
+def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_nothing():
+    """Such as a training: on a slower worker it has fewer steps."""
+    dice = iter(range(9))
+    bad = Worker("bad", lambda task: Message({"number": -next(dice)}))
+    pool = StepPool(bad, Worker("b"), check_one_in=1)
+    (trained,) = pool.ask(7, same_everywhere=False)
+    assert (numbers([trained]), len(bad.asked)) == ([0], 1)
+    pool.source.joined(c := Worker("c"))
+    assert numbers(pool.ask(1, 2)) == [1, 2]
+    assert pool.said("dropped") == ["bad"]
+    assert 7 not in c.asked
+
+
 def test_how_many_are_asked_twice_is_one_in_so_many(monkeypatch):
     drawn = random.Random(1)
     monkeypatch.setattr("secrets.randbelow", drawn.randrange)

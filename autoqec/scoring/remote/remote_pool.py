@@ -112,7 +112,7 @@ class RemotePool:
     def submit(self, task: Task) -> Future[Message]:
         """See `autoqec.scoring.executor_contract.Executor.submit`."""
         future: Future[Message] = Future()
-        job = Job(task, future, twice=secrets.randbelow(self._check_one_in) == 0)
+        job = Job(task, future, twice=task.same_everywhere and secrets.randbelow(self._check_one_in) == 0)
         self._events.put(partial(self._add, job))
         return future
 
@@ -360,7 +360,7 @@ class RemotePool:
     def _believe(self, job: Job) -> None:
         """Settle a job by the word of one worker, which is asked again elsewhere if that worker is dropped."""
         opinion = job.opinions[0]
-        if not may_be_the_machine(opinion.answer):
+        if job.task.same_everywhere and not may_be_the_machine(opinion.answer):
             self._said[opinion.worker].append(Said(job.task, opinion.identity, job.like))
         self._settle(job, opinion.answer)
 
