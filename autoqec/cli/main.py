@@ -63,7 +63,7 @@ COMMANDS = {
 _FOR_PROGRAMS = frozenset({"worker"})
 
 #: Subcommands whose module has a different name, because another module has the subcommand's name.
-_MODULES = {"plugins": "plugins_group"}
+_MODULES = {"plugins": "plugins_group", "worker": "worker_command"}
 
 
 def module_of(name: str) -> str:
