@@ -21,17 +21,23 @@ def normal_words(hypothesis: str) -> str:
     return " ".join(re.findall(r"\w+", hypothesis[:_WORDS].casefold()))
 
 
-def alike(words: str, matcher: SequenceMatcher[str]) -> bool:
-    """Whether two hypotheses in normal spelling are one. Likeness is of words; other figures in the same words are another try.
+class Likeness:
+    """Compares hypotheses with one of them. Likeness is of words; other figures in the same words are another try.
 
     Args:
-        words: The one.
-        matcher: Has the other one as its second sequence, which it prepares once.
+        words: The one, in normal spelling.
     """
-    matcher.set_seq1(words)
-    if re.findall(r"\d+", words) != re.findall(r"\d+", str(matcher.b)) or matcher.real_quick_ratio() < _ALIKE:
-        return False
-    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+
+    def __init__(self, words: str):
+        self._figures = re.findall(r"\d+", words)
+        self._matcher = SequenceMatcher(b=words)
+
+    def holds(self, words: str) -> bool:
+        """Whether a hypothesis in normal spelling is that one."""
+        self._matcher.set_seq1(words)
+        if re.findall(r"\d+", words) != self._figures or self._matcher.real_quick_ratio() < _ALIKE:
+            return False
+        return self._matcher.quick_ratio() >= _ALIKE and self._matcher.ratio() >= _ALIKE
 
 
 def same_idea(message: Hypothesis, other: PastRound) -> bool:
@@ -47,7 +53,7 @@ def same_idea(message: Hypothesis, other: PastRound) -> bool:
     if _has_files(message.hint):
         return False
     mine, theirs = normal_words(message.text), normal_words(other.hypothesis)
-    return bool(mine) and alike(mine, SequenceMatcher(b=theirs))
+    return bool(mine) and Likeness(theirs).holds(mine)
 
 
 def _has_files(hint: str) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
 from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.diagnosis.cases import Diagnosis, figure, text, whole
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
 from autoqec.agents.quoting import shortened
-from autoqec.agents.same_ideas import alike, normal_words
+from autoqec.agents.same_ideas import Likeness, normal_words
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.counted_words import counted, some_of
 from autoqec.results.best_so_far import Attempt, climb
@@ -232,9 +231,9 @@ def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
     for name, words in newest:
         if not words:
             continue
-        matcher = SequenceMatcher(b=words)
+        likeness = Likeness(words)
         for other, names in groups:
-            if alike(other, matcher):
+            if likeness.holds(other):
                 names.append(name)
                 break
         else:
