@@ -110,7 +110,7 @@ def test_processes_of_rounds_end_with_a_coordinator_that_is_killed(lab):
         (["--parallel", "2", "--record", "tape"], "--parallel and --like do not go with --record or --replay"),
         (["--like", "one", "--replay", "tape"], "--parallel and --like do not go with --record or --replay"),
         (["--like", "one", "--seed", "4"], "--like one takes environment and seed of that run"),
-        (["--like", "none"], "there is no run none"),
+        (["--like", "none"], "there is no run 'none'"),
         (
             ["--parallel", "4"],
             "training may take 6 GiB in all, because memory_gib of the profile tiny is 1.5, and 4.0 GiB are",

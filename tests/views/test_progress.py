@@ -314,7 +314,7 @@ def test_rounds_at_once_have_lines_that_name_their_round(capsys):
 def test_a_terminal_has_a_line_for_each_of_the_rounds_at_once(terminal, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    screen, clock = terminal(60), Clock()
+    read, clock = terminal(60), Clock()
     with ParallelDisplay(3, clock=clock) as display:
         for place, name in ((2, "longer-name"), (0, "r")):
             display.event(place, {"event": "round", "run": name, "round": 10 - place})
@@ -322,10 +322,10 @@ def test_a_terminal_has_a_line_for_each_of_the_rounds_at_once(terminal, monkeypa
         display.event(2, {"event": "score", "shots": 8192, "total": 16384})
         display.redraw(at_once=True)
         spinner = f"[{_SPINNER}]"
-        shown = screen.lines()
+        shown = read()
         assert re.fullmatch(f"r/10          {spinner} scoring against the plain decoder: 0:00", shown[-2])
         assert re.fullmatch(f"longer-name/8 {spinner} scoring against the plain decoder: 50 %", shown[-1])
         display.over(2)
-        assert len(screen.lines()) == len(shown) - 1
+        assert len(read()) == len(shown) - 1
         display.over(0)
-        assert screen.lines() == ["round longer-name/8", "round r/10"]
+        assert read() == ["round longer-name/8", "round r/10"]
