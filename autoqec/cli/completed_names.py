@@ -146,13 +146,14 @@ _agents = partial(_registered, kind="agent")
 
 #: What each parameter of a command names, by the parameter's name; or by the command's path and it, if that means several things.
 NAMES: Mapping[str, Names] = {
-    **dict.fromkeys(("run", "run_name", "like"), _runs),
+    **dict.fromkeys(("run", "run_name"), _runs),
     **dict.fromkeys(("round_name", "rounds", "origin", "abandon", "where"), _rounds),
     **dict.fromkeys(("env", "like"), _environments),
     **dict.fromkeys(("ideator", "coder", "analyst"), _agents),
     **dict.fromkeys(("decoders", "baseline", "gated"), _decoders),
     **dict.fromkeys(("remote", "claim_remote"), _remotes),
     "drop name": _runs_or_rounds,
+    "round like": _runs,
     "diagnose name": _runs_or_rounds,
     "plot names": _runs_or_rounds,
     "export round_name": _runs_or_rounds,
