@@ -9,11 +9,11 @@ from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
-from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming
+from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming, UnseenRound
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import formats, stage_kinds
-from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
-from autoqec.loop.round_view import round_view
+from autoqec.history import RoundRecord, dropped_snapshot, read_candidate, read_committed, trusted_events
+from autoqec.loop.round_view import RoundView, round_view
 from autoqec.loop.rounds_beside import open_rounds
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
@@ -26,6 +26,9 @@ from autoqec.results.round_results import read_results
 STEERING_FILE = ".autoqec/steering.md"
 
 _STEERING_BYTES = 20_000
+
+#: How many rounds of which nothing is known the context names.
+_UNSEEN = 16
 
 #: How many past rounds' durations the context contains.
 _TIMINGS = 32
@@ -48,12 +51,13 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         environment=session.environment.environment.model_dump(mode="json"),
         run=session.run.name,
         round=number,
-        seed=derive_seed(round_key(session, number), "agent", 0),
+        seed=_agent_seed(session, number),
         stages=stage_kinds(session.registry),
         formats=formats(decoder.capabilities.get("confidence"), solutions=bool(decoder.capabilities.get("solutions"))),
         limits=limits,
         history=past,
         open_rounds=open_rounds(session, view),
+        unseen=unseen_rounds(session, view),
         front=agents_front(session, view.closed),
         failed_composes=failed_composes(past),
         machine=_machine(past),
@@ -61,6 +65,21 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         steering=read_steering(session),
         **fields,
     )
+
+
+def unseen_rounds(session: Session, view: RoundView) -> tuple[UnseenRound, ...]:
+    """The rounds below a round's number of which it sees nothing, the newest of them.
+
+    Clones that share a run claim numbers on its remote, and send their ideas there when a round ends.
+    """
+    seen = {record.number for record in (*view.closed, *view.open)}
+    seen |= dropped_snapshot(session.ledger).runs.get(session.run.name, {}).keys()
+    numbers = [number for number in range(1, view.number) if number not in seen]
+    return tuple({"round": number, "seed": _agent_seed(session, number)} for number in numbers[-_UNSEEN:])
+
+
+def _agent_seed(session: Session, number: int) -> int:
+    return derive_seed(round_key(session, number), "agent", 0)
 
 
 def agents_front(session: Session, records: Sequence[RoundRecord]) -> tuple[str, ...]:
