@@ -7,7 +7,6 @@ no observable and no seed of a shot it is scored on. It draws training shots its
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -151,7 +150,6 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     Returns:
         `serve_predictions`, for each fork; it begins with what was loaded here.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a locked process has no device, and torch keeps a thread for each
     registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
     stages = [json.dumps({"kind": kind}) for kind in own_kinds(wanted.kinds, registry)]
     problem, candidate = _problem(wanted.dem), sample_candidate(stages, registry.maker("stage"))

@@ -8,7 +8,6 @@ that is the candidate's failure. It never knows the true observables.
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from autoqec.decoding.gating import Split
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.gpus import limit_memory
 from autoqec.sandbox.lock import Lock, SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.candidate_workers import Workers
@@ -57,10 +57,8 @@ _SLOW = (
 
 
 def _limit_memory() -> None:
-    """Raise this process's soft limit to `MEMORY_BYTES`. The hard limit stays; a child has its own limit."""
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    """Limit this process to `MEMORY_BYTES`. The hard limit stays; a child has its own limit."""
+    limit_memory(MEMORY_BYTES, for_good=False)
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from autoqec.installed_package import __version__
 from autoqec.plugins import load_plugins
+from autoqec.sandbox import gpus
 from autoqec.sandbox.child import Child
+from autoqec.sandbox.gpus import sees_gpu
 from autoqec.sandbox.lock import ALLOW_VARIABLE, Lock, SandboxUnavailable
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.survey import stim_build
@@ -37,9 +39,6 @@ _INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx51
 
 #: Seconds that finding out the level of the sandbox may take.
 _TRIAL_SECONDS = 60.0
-
-#: Where NVIDIA's driver tells which GPUs there are. No process that judges loads torch to ask.
-_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def greeting_here(sandbox: int) -> WorkerGreeting:
@@ -172,9 +171,9 @@ def _memory_bytes() -> int:
 
 def _device() -> str:
     """The model of the first GPU that torch may use; empty for none."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or version("torch").endswith("+cpu"):
+    if not sees_gpu() or version("torch").endswith("+cpu"):
         return ""
-    for told in sorted(_GPUS.glob("*/information")):
+    for told in sorted(gpus.GPUS.glob("*/information")):
         for line in told.read_text().splitlines():
             name, _, value = line.partition(":")
             if name == "Model":
