@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 #: Where NVIDIA's driver for Linux tells which GPUs there are.
@@ -36,6 +37,18 @@ def sees_gpu(environment: Mapping[str, str] = os.environ) -> bool:
         return any(GPUS.iterdir())
     except OSError:
         return False
+
+
+def gpu_model() -> str:
+    """The model of the first GPU that torch may use here; empty for none."""
+    if not sees_gpu() or version("torch").endswith("+cpu"):
+        return ""
+    for told in sorted(GPUS.glob("*/information")):
+        for line in told.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "Model":
+                return value.strip()
+    return ""
 
 
 def limit_memory(most_bytes: int, *, for_good: bool = True) -> None:

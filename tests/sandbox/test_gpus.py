@@ -69,3 +69,16 @@ def test_where_a_gpu_is_used_the_limit_is_not_one_of_address_space(monkeypatch, 
     assert limits[limited] == (50, 50)
     gpus.limit_memory(20)
     assert (limits[limited], limits[other]) == ((20, 20), (MOST, MOST))
+
+
+def test_a_gpu_is_named_where_torch_may_use_it(tmp_path, monkeypatch):
+    (tmp_path / "0000:01:00.0").mkdir()
+    (tmp_path / "0000:01:00.0/information").write_text("Model: \t\t NVIDIA H200\nIRQ: 3\n")
+    monkeypatch.setattr(gpus, "GPUS", tmp_path)
+    monkeypatch.setattr(gpus, "version", lambda name: "2.6.0")
+    assert gpus.gpu_model() == "NVIDIA H200"
+    monkeypatch.setattr(gpus, "version", lambda name: "2.6.0+cpu")
+    assert gpus.gpu_model() == ""
+    monkeypatch.setattr(gpus, "version", lambda name: "2.6.0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus.gpu_model() == ""
