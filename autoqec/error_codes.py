@@ -40,6 +40,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A limit on time, rounds, tokens or cost is reached (exit code 4).",
             "`autoqec resume` continues with a larger limit.",
         ),
+        "too_little_memory": ErrorCode(
+            "The training processes of all rounds at once may take more memory than there is.",
+            "Run fewer rounds at once, or lower `memory_gib` of the profile.",
+        ),
+        "order_not_repeated": ErrorCode(
+            "`autoqec round --like` cannot go on: a round that the next one shall see closed is open.",
+            "`autoqec resume` finishes the open round; then repeat the run from its beginning in another run.",
+        ),
         "sandbox_unavailable": ErrorCode(
             "This machine cannot lock a process that runs a candidate's own code.",
             "`autoqec doctor` shows the layers of the sandbox; use Linux with seccomp filters.",

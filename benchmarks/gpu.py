@@ -81,7 +81,9 @@ def measured(text: str, problem: Problem, shots: int, inferred: int, seed: bytes
     """One row."""
     candidate, trained, training = trained_on("cpu", text, problem, shots, seed)
     chunks = range(-(-inferred // CHUNK_SHOTS))
-    syndromes = np.concatenate([sample_chunk(problem, derive_seed(seed, "dev", i)).syndromes for i in chunks])[:inferred]
+    syndromes = np.concatenate([sample_chunk(problem, derive_seed(seed, "dev", i)).syndromes for i in chunks])[
+        :inferred
+    ]
     here, inference = beliefs_on("cpu", candidate, trained, problem, syndromes)
     row: dict[str, Any] = {"training µs, CPU": training, "inference µs, CPU": inference}
     if not gpu:
@@ -113,10 +115,7 @@ def main() -> None:
     gpu, problem = torch.cuda.is_available(), surface_problem(5, 0.005)
     seed, less = options.seed.to_bytes(32, "big"), 1 if gpu else LESS
     shots, inference = options.shots // less, options.inference // less
-    rows = [
-        {"stage": name} | measured(text, problem, shots, inference, seed, gpu=gpu)
-        for name, text in STAGES.items()
-    ]
+    rows = [{"stage": name} | measured(text, problem, shots, inference, seed, gpu=gpu) for name, text in STAGES.items()]
     facts = {
         "problem": problem.name,
         "GPU": torch.cuda.get_device_name() if gpu else "none: torch sees no GPU, so nothing was measured on one",

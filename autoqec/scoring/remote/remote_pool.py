@@ -97,6 +97,7 @@ class RemotePool:
         self._dropped: dict[str, str] = {}
         # What was given out by the word of one worker, be it lost by now: if it is dropped, that is asked again elsewhere.
         self._said: dict[str, deque[Said]] = defaultdict(lambda: deque(maxlen=KEPT_ANSWERS))
+        self._left: set[str] = set()  # lost, and the source has not said so yet
         self._reasons: deque[str] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=64))  # seconds by function
         self._told: ToldNews | None = None
@@ -113,6 +114,9 @@ class RemotePool:
         future: Future[Message] = Future()
         job = Job(task, future, twice=task.same_everywhere and secrets.randbelow(self._check_one_in) == 0)
         self._events.put(partial(self._add, job))
+        future.add_done_callback(
+            lambda done: self._events.put(partial(self._cancelled, job)) if done.cancelled() else None
+        )
         return future
 
     def watch(self, told: ToldNews) -> None:
@@ -159,6 +163,12 @@ class RemotePool:
         else:
             self._waiting.add(job)
 
+    def _cancelled(self, job: Job) -> None:
+        """Have those who wait for a task that its caller has cancelled know, though all workers are busy."""
+        job.settled = True
+        self._jobs.discard(job)
+        job.begins()
+
     def _watch(self, told: ToldNews) -> None:
         self._told = told
         for news in self._untold:
@@ -188,17 +198,20 @@ class RemotePool:
             self._say("refused", worker.name, why or "the executor has failed")
             return
         self._members[worker.name] = Member(worker)
+        self._left.discard(worker.name)
         self._say("joined", worker.name, "")
 
     def _gone(self, name: str, why: str) -> None:
         if name in self._members:
             self._lose(name, why)
-        elif name not in self._dropped:
+        elif name not in self._dropped and name not in self._left:
             self._say("refused", name, why)
+        self._left.discard(name)
 
     def _lose(self, name: str, why: str) -> None:
         """Take a worker out; what it was doing is asked elsewhere."""
         member = self._members.pop(name)
+        self._left.add(name)
         if not self._names():
             self._alone_since = self._clock()
         member.worker.end()
@@ -260,7 +273,7 @@ class RemotePool:
             self._waiting.add(job)
 
     def _ask(self, member: Member, job: Job) -> None:
-        if job.future is not None and not job.future.running() and not job.future.set_running_or_notify_cancel():
+        if not job.begins():
             job.settled = True
             return
         ask = Ask(job, member, self._clock())
@@ -284,8 +297,7 @@ class RemotePool:
             return
         named = "; ".join(self._reasons)
         said = "no worker is there" + (f": {named}" if named else f" after {waited:.0f} seconds")
-        hint = "autoqec doctor, there and here, shows what differs" if named else "start workers, or raise wait_seconds"
-        error = NoWorkers(said, hint=hint)
+        error = NoWorkers(said, hint=None if named else "start workers, or raise wait_seconds")
         for job in list(self._waiting):
             self._settle(job, error)
         self._waiting = Waiting()
@@ -433,9 +445,7 @@ class RemotePool:
     def _give(self, job: Job, result: Message | AutoQECError) -> None:
         job.settled = True
         self._jobs.discard(job)
-        if job.future is None or job.future.done():
-            return
-        if not job.future.running() and not job.future.set_running_or_notify_cancel():
+        if job.future is None or (job.future.done() and not job.future.cancelled()) or not job.begins():
             return
         if self._broken is None and isinstance(result, Message) and not is_error(result):
             job.future.set_result(result)
