@@ -254,7 +254,15 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         ),
         "reply_awaited": ErrorCode("A round waits for a reply from outside.", "`autoqec agents reply ROLE`."),
         "same_candidate": ErrorCode(
-            "The Coder proposed a candidate that was tried before; `round` names it.", "Propose another change."
+            "The Coder proposed a candidate that was tried before, or is tried now by an open round; `round` names it.",
+            "Propose another change.",
+        ),
+        "same_idea": ErrorCode(
+            "The Ideator proposed the idea of an open round; `round` names it.",
+            "Propose another idea, or wait until that round is closed.",
+        ),
+        "parent_open": ErrorCode(
+            "The Ideator proposed to start from a round that is open; `round` names it.", "Start from a closed round."
         ),
     },
     "History": {
