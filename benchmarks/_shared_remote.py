@@ -10,13 +10,10 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
-#: What can go wrong in a network step. `away`: nobody answers. `refused`: the server's hook refuses the push. `cut`: the client dies
-#: with half of its pack sent. `late`: it dies when the server has everything and is about to move the refs.
-FAULTS = ("away", "refused", "cut", "late")
-
+# What can go wrong in a network step. `away`: nobody answers. `refused`: the server's hook refuses the push. `cut`: the client
+# dies with half of its pack sent. `late`: it dies when the server has everything and is about to move the refs.
 _PROGRAM = """#!/bin/sh
 [ "$SIM_FAULT" = away ] && {{ echo "fatal: connection timed out" >&2; exit 1; }}
 if [ "$SIM_FAULT" = cut ] || [ "$SIM_FAULT" = late ]; then
@@ -104,4 +101,3 @@ class SharedRemote:
             "packs": int(counted["packs"]),
             "MiB": round((int(counted["size"]) + int(counted["size-pack"])) / 1024, 2),
         }
-

@@ -1,7 +1,7 @@
 """A clock that many threads share, of which one runs at a time: the one whose time is earliest.
 
-What a thread computes between two waits takes as long as the processor worked for it, children included; what it waits for takes as
-long as it says. So work of many machines interleaves by their own times, on one machine of any load.
+What a thread computes between two waits takes as long as the processor worked for it, children included; a wait takes as long
+as it says. So the work of many machines interleaves by their own times, on one machine of any load.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Many workers on one run: real clones, real claims and real pushes in virtual time; what a lab of 64 machines does to its remote.
+"""Many workers on one run, in virtual time: real clones, real claims and real pushes; what they cost each other and their remote.
 
-A round is a delay, drawn from measured times. Its git steps are those of `autoqec round --remote origin`: they really run, each worker in
-a clone of its own, all against one bare repository, and take the processor time that they took plus a drawn latency. Worker by
-worker they interleave in virtual time as they would on machines of their own, so that claims and pushes really race, and git decides.
-Processor time on the server's side is counted apart, and waits for one of the server's cores. Hosts vanish, processes are
-killed in the middle of a push and started again, and pushes are refused, as the seed says; measured times are not in its power,
-so two runs of one seed differ in detail.
+A round is a delay, drawn from measured times. Its git steps are those of `autoqec round --remote origin`. They really run, each
+worker in a clone of its own, all against one bare repository, and take the processor time that they took plus a drawn
+latency. Workers interleave in virtual time as on machines of their own, so claims and pushes really race, and git decides.
+Processor time on the server's side is counted apart, and waits for one of the server's cores. Hosts vanish, processes are killed
+in the middle of a push and started again, and pushes are refused, as the seed says. Measured times are not in its power, so
+two runs of one seed differ in detail.
 
-At the end every clone is brought up to date. All must then hold the same records, no number may be used twice, and no round may be
-missing but what vanished with its host.
+At the end every clone is brought up to date. All must then hold the same records, no number may be used twice, and no round may
+be missing but what vanished with its host.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import os
 import random
 import shutil
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -32,7 +33,7 @@ from typing import Any
 
 from _common import one_thread
 from _shared_remote import SharedRemote, git
-from _virtual_clock import VirtualClock
+from _virtual_clock import VirtualClock, processor_seconds
 
 one_thread()
 
@@ -49,6 +50,9 @@ from autoqec.testing.whole_notes import whole_metrics, whole_verdict  # noqa: E4
 RESULTS = Path(__file__).parent / "results"
 ENV = f"surface_d5_depol@sha256:{'0' * 64}"
 EPOCH = datetime(2027, 1, 1, tzinfo=UTC)
+
+#: What a claim says of its round.
+DETAILS = {"profile": {"name": "dev"}, "agents": {"ideator": "search", "coder": "search", "analyst": "search"}}
 
 #: How often things go wrong: per network step, per push, and per round.
 AWAY, REFUSED, CUT, LATE = 0.002, 0.003, 0.002, 0.002
@@ -113,12 +117,14 @@ class Seen:
     steps: list[Step] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     claims: list[tuple[int, float]] = field(default_factory=list)  # rounds done, seconds from start to claim
-    shared: list[tuple[int, float]] = field(default_factory=list)  # rounds done, seconds from end of the work to the remote
+    shared: list[tuple[int, float]] = field(
+        default_factory=list
+    )  # rounds done, seconds from end of the work to the remote
     done: list[float] = field(default_factory=list)  # virtual time at which each round was on the remote
     sizes: list[dict[str, float]] = field(default_factory=list)
     upkeep: list[float] = field(default_factory=list)  # processor seconds of each upkeep of a remote
     lost: list[str] = field(default_factory=list)  # rounds that went with their host
-    in_flight: list[float] = field(default_factory=list)
+    worked: float = 0.0  # seconds of rounds that were finished
 
 
 class Gone(BaseException):  # no handler of errors may take it for one
@@ -205,8 +211,7 @@ class Worker:
                 self.finish(history.take_over_claim(self.ledger, claim))
         while self.lab.take():
             begun, self.part = self.lab.clock.time(), "claim"
-            details = {"profile": {"name": "dev"}, "agents": {"ideator": "search", "coder": "search"}}
-            claim = self.patiently(lambda: history.claim_shared_round(self.ledger, self.run, "origin", details))
+            claim = self.patiently(lambda: history.claim_shared_round(self.ledger, self.run, "origin", DETAILS))
             self.lab.seen.claims.append((len(self.lab.seen.done), self.lab.clock.time() - begun))
             self.finish(claim)
         while self.unshared:
@@ -230,6 +235,7 @@ class Worker:
             self.lab.clock.sleep(self.draw.random() * seconds)
             raise Gone(host=chance < VANISHED)
         self.lab.clock.sleep(seconds)
+        self.lab.seen.worked += seconds
         record(self.ledger, claim, self.lab.base, self.draw)
         self.unshared[f"{claim.run}/{claim.number}"] = self.lab.clock.time()
         self.share()
@@ -249,6 +255,7 @@ class Worker:
             self.lab.seen.shared.append((len(self.lab.seen.done), now - since))
             self.lab.seen.done.append(now)
         self.unshared = {}
+        self.lab.tell()
         self.lab.after_push(self.remote)
 
     # What stands in the place of the machine
@@ -331,7 +338,8 @@ def record(ledger: history.Ledger, claim: history.Claim, base: str, draw: random
 class Lab:
     """All that workers share: the clock, the remotes, and what was seen."""
 
-    def __init__(self, plan: Plan, top: Path) -> None:
+    def __init__(self, plan: Plan, top: Path, partial: Path | None = None) -> None:
+        self.partial = partial
         self.plan, self.top, self.clock, self.seen = plan, top, VirtualClock(), Seen()
         self.seconds, self.usual_push, self.taken = measured_rounds(), 0.1, 0
         self.remotes: list[tuple[SharedRemote, SharedRemote | None]] = []
@@ -348,7 +356,12 @@ class Lab:
                     git(first.workdir, "push", "-q", str(one.folder), "main")
         for number in range(plan.runs):
             history.start_run(
-                *(first, f"run-{number}"), base=self.base, env_name="surface_d5_depol", env_id="0" * 64, env_files={}, settings={}
+                *(first, f"run-{number}"),
+                base=self.base,
+                env_name="surface_d5_depol",
+                env_id="0" * 64,
+                env_files={},
+                settings={},
             )
             target = self.remotes[number % plan.remotes]
             for one in target:
@@ -376,6 +389,17 @@ class Lab:
         waits = max(cores[first] - now, 0.0)
         cores[first] = now + waits + seconds
         return waits
+
+    def tell(self) -> None:
+        """Say how far it is, for people who wait."""
+        done = len(self.seen.done)
+        if done % 20 == 0:
+            if self.partial and done % 100 == 0:
+                text = json.dumps(summary(self, {}))
+                self.clock.unmeasured(lambda: self.partial and self.partial.write_text(text) and None)
+            lost = sum(value for name, value in self.seen.counts.items() if name.startswith("lost"))
+            hours, cpu = self.clock.time() / 3600, processor_seconds()
+            print(f"{done} rounds, {hours:.2f} h, {lost} lost races, {cpu:.0f} s of processor time", file=sys.stderr)
 
     def note_error(self, error: AutoQECError) -> None:
         """Count an error that a worker met, by its kind."""
@@ -475,12 +499,18 @@ class Lab:
             missing += [one.number for one in records if one.status == "ok" and not (one.metrics and one.verdict)]
             found = history.check(worker.ledger)
             findings.update(f"{one.severity}: {one.kind if hasattr(one, 'kind') else one}"[:100] for one in found)
-        return {**numbers, "clones that differ": differing, "rounds without notes": len(missing), "fsck": dict(findings)}
+        return {
+            **numbers,
+            "clones that differ": differing,
+            "rounds without notes": len(missing),
+            "fsck": dict(findings),
+        }
 
 
 def records_of(folder: Path, run: str) -> str:
-    """The refs of a run in a repository, but for those that are not shared."""
-    names = (f"refs/heads/exp/{run}", f"refs/notes/autoqec/{run}", *(f"refs/autoqec/{kind}/{run}" for kind in ("runs", "claims", "traces", "rounds")))
+    """The refs of a run in a repository that clones share."""
+    kinds = (f"refs/autoqec/{kind}/{run}" for kind in ("runs", "claims", "traces", "rounds"))
+    names = (f"refs/heads/exp/{run}", f"refs/notes/autoqec/{run}", *kinds)
     return git(folder, "for-each-ref", "--format=%(refname) %(objectname)", *names)
 
 
@@ -500,6 +530,7 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
     middle = done[len(done) // 10 : max(len(done) * 8 // 10, 2)]
     ideal = plan.workers * 3600 * plan.pace / mean(lab.seconds)
     steady = (len(middle) - 1) / max(middle[-1] - middle[0], 1e-9) * 3600
+    git_time = sum(took for _, took in seen.claims) + sum(took for _, took in seen.shared)
     steps: dict[str, Any] = {}
     for part in ("claim", "share"):
         for kind in ("fetch", "push"):
@@ -518,7 +549,7 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
         "virtual hours": round(hours, 3),
         "rounds per hour": round(steady, 1),
         "without git": round(ideal, 1),
-        "share of ideal": round(steady / ideal, 3),
+        "git's share of a worker's time": round(git_time / max(git_time + seen.worked, 1e-9), 4),
         "counts": dict(sorted(seen.counts.items())),
         "claim s": in_quarters(plan.rounds, seen.claims),
         "share s": in_quarters(plan.rounds, seen.shared),
@@ -533,12 +564,12 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def simulated(plan: Plan, work: Path | None = None) -> dict[str, Any]:
+def simulated(plan: Plan, work: Path | None = None, partial: Path | None = None) -> dict[str, Any]:
     """Simulate one plan in a folder of its own, and return what was seen."""
     os.environ.setdefault("GIT_CONFIG_GLOBAL", os.devnull)
     os.environ["SIM_FAULT"] = ""
     with tempfile.TemporaryDirectory(dir=work) as top:
-        lab = Lab(plan, Path(top))
+        lab = Lab(plan, Path(top), partial)
         lab.simulate()
         return summary(lab, lab.examine())
 
@@ -548,12 +579,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     for name, default in asdict(Plan("")).items():
         if name != "name":
-            parser.add_argument(f"--{name}", type=type(default), default=None, help=f"of the plan; {default} if not given")
+            parser.add_argument(
+                f"--{name}", type=type(default), default=None, help=f"of the plan; {default} if not given"
+            )
     parser.add_argument("--work", type=Path, default=None, help="where clones are made; a disk in memory is best")
+    parser.add_argument("--partial", type=Path, default=None, help="a file for what was seen so far, now and then")
     parser.add_argument("--json", action="store_true")
     options = vars(parser.parse_args())
-    given = {name: value for name, value in options.items() if value is not None and name not in ("work", "json")}
-    found = simulated(replace(Plan("one"), **given), options["work"])
+    given = {
+        name: value for name, value in options.items() if value is not None and name not in ("work", "partial", "json")
+    }
+    found = simulated(replace(Plan("one"), **given), options["work"], options["partial"])
     print(json.dumps(found, indent=None if options["json"] else 1))
 
 
