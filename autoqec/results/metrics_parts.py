@@ -51,6 +51,7 @@ class TrainingLog:
             they are for, those that have the factor of a coarser orbit, and those that have that of the layer.
         seconds: Wall clock.
         device: The device it ran on.
+        host: The machine it ran on, where that was an executor's choice.
         inherited: The tensors whose first values were a parent's.
     """
 
@@ -74,6 +75,7 @@ class TrainingLog:
     carried_layer: float | None = None
     seconds: float | None = None
     device: str | None = None
+    host: str | None = None
     inherited: tuple[str, ...] = ()
 
 
@@ -90,13 +92,14 @@ class Latency:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The software and machine that made the figures."""
+    """The software and machine that made the figures, and the `device` on which torch computed the candidate's stages."""
 
     profile: Mapping[str, Any] = mapping(always=True)
     python: str = always("")
     machine: str = always("")
     versions: Mapping[str, str] = mapping(always=True)
     argv: tuple[str, ...] = always(())
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

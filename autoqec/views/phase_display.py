@@ -109,7 +109,11 @@ class PhaseDisplay:
     def say(self, text: str) -> None:
         """Print a line that stays, unless all shall be quiet."""
         if not self._quiet:
-            say(text)
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        """Print a line of this display."""
+        say(text)
 
     def _go_on(self, phase: Phase) -> None:
         """A further line of a log where a phase is long, or has done another quarter."""
@@ -122,7 +126,7 @@ class PhaseDisplay:
 
     def _line(self, text: str) -> None:
         self._told = self.clock()
-        say(text)
+        self._put(text)
 
     def _end(self) -> None:
         """Say what the phase took, where that is worth a line."""
@@ -131,7 +135,7 @@ class PhaseDisplay:
             return
         took = self.clock() - phase.began
         if took >= _TOLD:
-            say(f"{phase.title}: {phase.outcome} in {duration(took)}")
+            self._put(f"{phase.title}: {phase.outcome} in {duration(took)}")
 
     def _draw(self, *, at_once: bool) -> None:
         if self._live is None:
