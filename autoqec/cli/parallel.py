@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from autoqec.cli.lab import command_display, share_results
@@ -87,7 +87,7 @@ def rounds_at_once(
             rounds.run()
         finally:
             display.stop()
-            _say_what_is_open(session)
+            _say_what_is_open(session, rounds.processes)
     if rounds.in_vain:
         say_in_vain(session)
     ended = [*began, *rounds.records]
@@ -96,15 +96,15 @@ def rounds_at_once(
     return 0 if any(record.status in COMPLETE for record in ended) else 1
 
 
-def _say_what_is_open(session: Session) -> None:
-    """Name the rounds of the run at which nobody works."""
+def _say_what_is_open(session: Session, processes: Collection[int]) -> None:
+    """Name the open rounds that these processes have left."""
     from autoqec.loop.one_round import interrupted_rounds
     from autoqec.views.console import say
 
     names = [
         f"{claim.run}/{claim.number}"
         for claim in interrupted_rounds(session.ledger, session.run.name)
-        if not claim.waiting
+        if not claim.waiting and claim.pid in processes
     ]
     if names:
         which = counted(len(names), "round is", "rounds are")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any, Protocol, cast
 
+from pydantic import ValidationError
+
 from autoqec.agents.agent_contract import ROLES
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import Claim, RoundRecord, find_record, read_history
@@ -28,6 +30,7 @@ from autoqec.results.rungs import SCREENED_OUT
 from autoqec.round_events import RoundEvent
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import failure_from
+from autoqec.settings_schema import Profile
 
 #: Steps after which a round's candidate is in git.
 _AFTER_CANDIDATE = tuple(name for name, _ in STEPS)[2:]
@@ -35,6 +38,11 @@ _AFTER_CANDIDATE = tuple(name for name, _ in STEPS)[2:]
 
 class WorkingRound(Protocol):
     """A round that somebody works on; see `RoundProcess`."""
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        ...
 
     def stop(self) -> None:
         """Have the work end."""
@@ -105,6 +113,7 @@ class ParallelRounds:
         start: Starts the work on a round.
         records: The closed rounds, in the order in which they closed.
         failures: The others.
+        processes: The ids of the processes that were started; a claim names its own, also one that nobody has told of yet.
         in_vain: Whether it stopped because `patience` rounds in a row came to nothing.
     """
 
@@ -116,6 +125,7 @@ class ParallelRounds:
     start: Start = RoundProcess
     records: list[RoundRecord] = field(default_factory=list)
     failures: list[RoundFailure] = field(default_factory=list)
+    processes: set[int] = field(default_factory=set)
     in_vain: bool = False
 
     def __post_init__(self) -> None:
@@ -157,6 +167,7 @@ class ParallelRounds:
         flying = _Flying(place)
         self._flying.append(flying)
         flying.work = self.start(self._request(place), lambda message: self._inbox.put((flying, message)))
+        self.processes.add(flying.work.pid)
         self._begun += 1
         return True
 
@@ -258,13 +269,14 @@ def order_of(session: Session, run: str) -> tuple[Seen, ...]:
     claims = {record.number: record.claim for record in read_history(session.ledger, run)}
     if not claims:
         raise UsageError(f"--like {run}: the run has no rounds", hint="autoqec log")
+    closed = [number for number, claim in claims.items() if claim is not None and claim.state == "closed"]
     order = []
     for number in range(1, max(claims) + 1):
         claim = claims.get(number)
         if claim is None:
             raise UsageError(f"--like {run}: round {run}/{number} is not here", hint=f"autoqec pull; autoqec log {run}")
         _require_same(session, claim)
-        order.append(seen_by(claim) or Seen(RoundNumbers.of(range(1, number))))
+        order.append(seen_by(claim) or Seen(RoundNumbers.of(each for each in closed if each < number)))
     return tuple(order)
 
 
@@ -281,11 +293,19 @@ def _require_same(session: Session, claim: Claim) -> None:
                 f"--like {claim.run}: the {role} of round {name} was {theirs}, and here it is {session.settings[role]}",
                 hint=f"--{role} {theirs}",
             )
-    if profile != session.settings.profile.model_dump():
+    if _profile_told(profile) != session.settings.profile:
         raise UsageError(
             f"--like {claim.run}: round {name} had another profile than {session.settings['profile']}",
             hint="--profile NAME; autoqec doctor shows the profiles",
         )
+
+
+def _profile_told(fields: object) -> Profile | None:
+    """The profile that a claim names; None if it names none. Fields that came later have their built-in values."""
+    try:
+        return Profile.model_validate(fields)
+    except ValidationError:
+        return None
 
 
 def exit_code_of(rounds: ParallelRounds) -> int:

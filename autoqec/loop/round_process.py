@@ -58,6 +58,11 @@ class RoundProcess:
         except (ChannelClosed, OSError, ValueError):
             heard(None)
 
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Tell it to end what it does; its round stays open."""
         with contextlib.suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
 """When rounds at once begin, and what becomes of them: the coordinator with stand-ins for the processes of rounds."""
 
 from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 
 import pytest
 
@@ -10,6 +11,8 @@ from autoqec.history import claim_round, close_claim
 from autoqec.loop import parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
+from autoqec.loop.round_process import RoundProcess
+from autoqec.loop.round_request import RoundRequest
 from autoqec.loop.round_view import RoundNumbers, Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
@@ -23,6 +26,10 @@ class Work:
     heard: object
     number: int
     log: list
+
+    @property
+    def pid(self):
+        return 1000 + self.number
 
     def event(self, **fields):
         self.heard(Message({"event": {"run": "r", "round": self.number, **fields}}))
@@ -128,6 +135,7 @@ def test_a_round_begins_once_the_candidate_of_the_one_before_is_in_git_and_there
     assert [work.request.jobs for work in made.works] == [2, 2, 2]
     assert made[3].request.processors == made[2].request.processors, "the place that was free"
     assert {work.request.seen for work in made.works} == {None}
+    assert made.rounds.processes == {1001, 1002, 1003}
 
 
 def at_once_over(number):
@@ -308,6 +316,25 @@ def test_the_limit_of_a_control_group_counts_as_memory(tmp_path):
     (tmp_path / "groups/slurm/job/memory.max").write_text("max\n")
     assert memory_here(tmp_path / "groups", own) == 1048576
     assert memory_here(tmp_path / "none", tmp_path / "none") > 1048576
+
+
+def test_a_process_says_why_it_could_not_begin_and_how_it_ended(with_round):
+    said = SimpleQueue()
+    request = RoundRequest(
+        lab=str(with_round.ledger.workdir),
+        run="none",
+        settings=with_round.settings.to_json(),
+        seen=None,
+        rounds_left=1,
+        seconds_left=None,
+        processors=(),
+        jobs=1,
+    )
+    process = RoundProcess(request, said.put)
+    told = said.get().fields["failed"]
+    assert (told["code"], told["exit_code"], told["waits"]) == ("not_found", 3, False)
+    assert said.get() is None
+    assert process.end() == "exit status 1"
 
 
 def test_an_error_of_a_start_leaves_nothing_behind(play):
