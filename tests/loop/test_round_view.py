@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from autoqec.errors import AutoQECError
 from autoqec.history import attach, claim_round, close_claim, read_claim, update_claim
+from autoqec.history.rounds.seen_rounds import RoundNumbers, Seen, seen_by
 from autoqec.loop.agent_contexts import build_context
-from autoqec.loop.round_view import RoundNumbers, Seen, round_view, seen_by, seen_now, view_of
+from autoqec.loop.round_view import round_view, seen_now, view_of
 from autoqec.loop.screening import find_rivals
 
 
