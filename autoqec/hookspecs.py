@@ -82,7 +82,7 @@ def autoqec_register_codes(register: Register) -> None:
 
 @hookspec
 def autoqec_register_executors(register: Register) -> None:
-    """Executors that run tasks, local processes by default: `factory(jobs) → autoqec.scoring.Executor`."""
+    """Executors that run tasks, local processes by default: `factory(jobs, **options) → autoqec.scoring.Executor`."""
 
 
 @hookspec

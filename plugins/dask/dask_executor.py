@@ -57,7 +57,7 @@ class DaskExecutor(RemotePool):
     @staticmethod
     @contextmanager
     def shared(jobs: int, **options: Any) -> Iterator[Mapping[str, Any]]:
-        """A cluster for all executors of one command; see `autoqec.scoring.executor_contract.SharedExecutor`."""
+        """A cluster for all executors of one command; see `autoqec.scoring.executor_contract.SharingFactory`."""
         tls = {name: options.pop(name, "") for name in ("tls_ca_file", "tls_cert", "tls_key")}
         places = {name: options.pop(name, "") for name in ("address", "scheduler_file")}
         connect_seconds = options.pop("connect_seconds", 30.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoqec.errors import UsageError
 
+from .cluster_file import TLS_FIELDS
 from .gateway_messages import GatewaySetup
 
 #: The variable by which Dask itself finds a scheduler.
@@ -42,8 +43,13 @@ def gateway_setup(
             "[executors.dask] has both `address` and `scheduler_file`",
             hint="leave one of them out: each names a cluster",
         )
-    found = address or (_address_in(scheduler_file) if scheduler_file else os.environ.get(_ADDRESS, ""))
     tls = {"tls_ca_file": tls_ca_file, "tls_cert": tls_cert, "tls_key": tls_key}
+    found = address
+    if scheduler_file:
+        found, in_file = _read_scheduler_file(scheduler_file)
+        tls = tls if any(tls.values()) else in_file
+    elif not address:
+        found = os.environ.get(_ADDRESS, "")
     if any(tls.values()) and not all(tls.values()):
         missing = [name for name, value in tls.items() if not value]
         raise UsageError(
@@ -81,15 +87,16 @@ def _pem(option: str, value: str) -> str:
     return text
 
 
-def _address_in(path: str) -> str:
-    """The address in a file that a scheduler wrote."""
+def _read_scheduler_file(path: str) -> tuple[str, dict[str, str]]:
+    """The address in a file that a scheduler or `write_cluster_file` wrote, and what the latter says of TLS."""
     try:
-        address = json.loads(_read("scheduler_file", path))["address"]
+        told = json.loads(_read("scheduler_file", path))
+        address = told["address"]
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
             f"the option scheduler_file of [executors.dask] names {path}: it is not a scheduler's file",
-            hint="dask scheduler --scheduler-file FILE writes one",
+            hint="`dask scheduler --scheduler-file FILE` or `write_cluster_file` writes one",
         ) from error
     if not isinstance(address, str) or not address:
         raise UsageError(f"the option scheduler_file of [executors.dask] names {path}: it has no address")
-    return address
+    return address, {name: str(told.get(name, "")) for name in TLS_FIELDS}
