@@ -113,6 +113,7 @@ def command(
         fresh=fresh,
         seed=seed,
         dry=True,
+        remote="" if dry_run or tape else settings["claim_remote"],
     )
     if origin is not None:
         check_origin(ledger, run, origin)
