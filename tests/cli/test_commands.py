@@ -642,6 +642,14 @@ def test_a_round_that_a_stopped_command_leaves_open_is_named(copied, monkeypatch
     assert "resume" not in printed(capsys, "log", "--verdict", "x")[2]
 
 
+def test_a_signal_that_comes_while_an_error_is_told_is_an_interruption(here, monkeypatch, capsys):
+    def interrupted(error):
+        raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr("autoqec.views.console.print_error", interrupted)
+    assert printed(capsys, "show", "nothing")[0] == 130
+
+
 def test_input_that_ends_is_no_interruption(here, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, _, err = printed(capsys, "env", "new", "asked", "--ask")
