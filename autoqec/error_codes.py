@@ -114,6 +114,22 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
             "The two processes run different versions of AutoQEC: reinstall it.",
         ),
+        "worker_lost": ErrorCode(
+            "A worker on another machine ended or no longer answers, and so did those that its task was asked of after it.",
+            "Look at the memory and the log of the workers, then `autoqec resume`.",
+        ),
+        "no_workers": ErrorCode(
+            "Tasks wait for a worker on another machine, and none is there; the message says why the last ones are not.",
+            "Correct what the message names, then `autoqec resume`.",
+        ),
+        "foreign_worker": ErrorCode(
+            "What answers on another machine is no worker of this version of AutoQEC.",
+            "Install the same AutoQEC there as here, and check the command or the address.",
+        ),
+        "workers_disagree": ErrorCode(
+            "Workers answered the same task otherwise, and answers of the one that is wrong may be among those given out.",
+            "Leave out the workers that the message names, then `autoqec resume`; nothing of it was noted.",
+        ),
         "fork_server_failed": ErrorCode(
             "The process that locked candidates are forked from ended, or cannot fork.",
             "Nothing: a fresh process takes its place.",

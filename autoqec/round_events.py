@@ -74,14 +74,17 @@ class Compiling(TypedDict):
 
 
 class TrainingGoesOn(TypedDict):
-    """Steps of training done, of how many, the shots they took and the loss; `planned` steps, more where the time is short."""
+    """Steps of training done, of how many, the shots they took and the loss; `planned` steps, more where the time is short.
+
+    An executor tells only which part of a training is done: then there is no loss, and the steps follow from that part.
+    """
 
     event: Literal["train"]
     run: str
     step: int
     steps: int
     shots: int
-    loss: float
+    loss: NotRequired[float]
     planned: int
 
 

@@ -98,10 +98,10 @@ class RoundPhases:
         title = _TRAINING if self._training_left is None else _AFTER_SCREEN
         phase = self._now(title, self._training_left)
         phase.unit = "steps"
-        cut = f", cut from {event['planned']:,} steps to fit the time" if event["steps"] < event["planned"] else ""
-        phase.advance(
-            self._clock(), event["step"], event["steps"], made=event["shots"], note=f"loss {event['loss']:.3f}{cut}"
-        )
+        told = [f"loss {event['loss']:.3f}"] if "loss" in event else []
+        if event["steps"] < event["planned"]:
+            told.append(f"cut from {event['planned']:,} steps to fit the time")
+        phase.advance(self._clock(), event["step"], event["steps"], made=event["shots"], note=", ".join(told))
 
     def _screen(self, event: ScreeningGoesOn) -> None:
         """A screen's time is not the training's: its limit waits meanwhile."""

@@ -85,6 +85,7 @@ class Simple(_Settings):
         analyst: Agent that judges results in words.
         verifier: Verifier plugin.
         executor: Executor plugin that scores shots.
+        train_on: Where candidates are trained: `here`, or as tasks of the `executor`.
         jobs: Worker processes; 0 for one per processor.
         claim_remote: Remote that round numbers are claimed on; empty to claim them in this clone alone.
         network_seconds: Seconds after which a fetch or push that makes no progress is stopped.
@@ -105,6 +106,7 @@ class Simple(_Settings):
     analyst: str = _of("user", "search")
     verifier: str = _of("user", "holdout")
     executor: str = _of("user", "local")
+    train_on: Literal["here", "executor"] = _of("user", "here")
     jobs: _Whole = _of("bounded", 0, ge=0, le=1024)
     claim_remote: str = _of("user", "")
     network_seconds: _Decimal = _of("user", 300.0, ge=1, le=86_400)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Run nothing; show existing results and missing rounds.")
 @options.budget_options
 @options.profile_option
+@options.train_on_option
 @options.work_options
 def command(
     env: str | None,

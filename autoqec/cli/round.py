@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 @options.budget_options
 @options.profile_option
 @options.agent_options
+@options.train_on_option
 @options.work_options
 def command(
     env: str | None,

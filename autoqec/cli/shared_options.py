@@ -38,6 +38,11 @@ per_option = click.option(
     help="Convert logical error rates to this unit.",
 )
 executor_option = _setting("--executor", "Executor plugin that scores shots.")
+train_on_option = _setting(
+    "--train-on",
+    "Where candidates are trained: here, or as tasks of the executor.",
+    type=click.Choice(["here", "executor"]),
+)
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
     "--strong-reference",

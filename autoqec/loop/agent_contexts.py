@@ -13,6 +13,7 @@ from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, 
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import formats, stage_kinds
 from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
+from autoqec.loop.round_view import round_view
 from autoqec.loop.rounds_beside import open_rounds
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
@@ -40,9 +41,9 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         fields: More fields of the context, those that belong to the role.
     """
     # Of this environment, one run's rounds and no other's: a seed then gives the same rounds in any lab without the family.
-    records = session.records()
+    view = round_view(session, number)
     decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
-    past = past_rounds(records, lambda commit: read_candidate(session.ledger, commit))
+    past = past_rounds(view.closed, lambda commit: read_candidate(session.ledger, commit))
     return Context(
         environment=session.environment.environment.model_dump(mode="json"),
         run=session.run.name,
@@ -52,8 +53,8 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         formats=formats(decoder.capabilities.get("confidence"), solutions=bool(decoder.capabilities.get("solutions"))),
         limits=limits,
         history=past,
-        open_rounds=open_rounds(session, records, number),
-        front=agents_front(session, records),
+        open_rounds=open_rounds(session, view),
+        front=agents_front(session, view.closed),
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),

@@ -30,18 +30,26 @@ from autoqec.loop.own_records import own_state
 from autoqec.loop.preflight import agents_to_ask, require_ready
 from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
+from autoqec.loop.round_view import SEEN, Seen, seen_now
 from autoqec.loop.session import Session
 from autoqec.loop.step_events import say_step
 from autoqec.results.verdict import parse_verdict
 
 
-def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: Proposal | None = None) -> RoundRecord:
+def run_round(
+    session: Session,
+    hypothesis: Hypothesis | None = None,
+    proposal: Proposal | None = None,
+    *,
+    seen: Seen | None = None,
+) -> RoundRecord:
     """Claim the next round of the session's run and carry it to its end.
 
     Args:
         session: Where.
         hypothesis: A person's hypothesis; the Ideator is then not asked.
         proposal: With a hypothesis: the person's candidate; the Coder is then not asked.
+        seen: Which other rounds it sees; None for the run as it stands.
 
     Returns:
         The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
@@ -65,6 +73,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: 
     if proposal is not None:
         details["agents"]["coder"] = PERSON
         details["proposal"] = proposal.model_dump(mode="json")
+    details[SEEN] = (seen or seen_now(session.ledger, session.run.name)).to_details()
     remote = session.settings["claim_remote"]
     if remote:
         return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details), begun_here=True)

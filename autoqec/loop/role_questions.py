@@ -20,6 +20,7 @@ from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.candidate_files import canonical_files, sources_of, texts_of
 from autoqec.loop.parents import check_parents, find_start
 from autoqec.loop.round_state import RoundState
+from autoqec.loop.round_view import RoundView, round_view
 from autoqec.loop.rounds_beside import family_rounds
 from autoqec.loop.session import Session, make_agent
 from autoqec.loop.tracing import TracedCalls
@@ -69,26 +70,32 @@ def hypothesis_of(state: RoundState) -> Hypothesis:
         raise AutoQECError(problem, hint=f"autoqec resume --abandon {name}") from error
 
 
-def check_hypothesis(session: Session, message: Hypothesis) -> None:
+def check_hypothesis(session: Session, view: RoundView, message: Hypothesis) -> None:
     """Refuse a hypothesis that no round can start from.
+
+    Args:
+        session: Where.
+        view: The run, as the hypothesis' round sees it.
+        message: The hypothesis.
 
     Raises:
         UsageError, NotFoundError: A parent is not there, or this merge is known to conflict.
     """
     check_parents(session.ledger, session.run, message)
-    if tuple(sorted(message.fork_from)) in failed_composes(past_rounds(session.records(), lambda commit: {})):
+    if tuple(sorted(message.fork_from)) in failed_composes(past_rounds(view.closed, lambda commit: {})):
         raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 
 
 def ask_ideator(session: Session, state: RoundState) -> Question:
     """The Ideator's question."""
-    told = _told(session, state, family=family_rounds(session))
-    return Question("ideator", told, lambda message: check_hypothesis(session, message))
+    told, view = _told(session, state, family=family_rounds(session)), round_view(session, state.claim.number)
+    return Question("ideator", told, lambda message: check_hypothesis(session, view, message))
 
 
 def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:
     """The Coder's question, with the files that the candidate starts from."""
-    past = past_rounds(session.records(), lambda commit: read_candidate(session.ledger, commit))
+    closed = round_view(session, state.claim.number).closed
+    past = past_rounds(closed, lambda commit: read_candidate(session.ledger, commit))
     tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
 
     def usable(message: Proposal) -> None:

@@ -16,6 +16,7 @@ from autoqec import candidate_paths
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
 from autoqec.canonical import told_fields
+from autoqec.compiled_once import Told
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
     RoundIdentity,
@@ -41,8 +42,10 @@ from autoqec.loop.role_questions import (
     put,
 )
 from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, save_message
+from autoqec.loop.round_view import round_view
 from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
+from autoqec.loop.training_task import train_on
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.recording import without_shots
 from autoqec.problem.streams import derive_key
@@ -50,7 +53,8 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.note_form import write_record
 from autoqec.results.rungs import SCREENED_OUT
 from autoqec.runner.reading import canonical_candidate
-from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult, train_candidate
+from autoqec.runner.training import plan_steps
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
 from autoqec.scoring.first_start import FirstStart
@@ -87,7 +91,7 @@ def ideate(session: Session, state: RoundState) -> None:
     given = state.claim.details.get("hypothesis")
     if given is not None:
         message = Hypothesis.model_validate(given)
-        check_hypothesis(session, message)
+        check_hypothesis(session, round_view(session, state.claim.number), message)
     else:
         message = put(session, state, ask_ideator(session, state))
     save_message(session.ledger, state.claim, "ideator", message)
@@ -165,13 +169,13 @@ def train(session: Session, state: RoundState) -> Written:
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=without_shots(session.environment).files, sealed=SealedCandidate(state.files, b""))
     try:
-        teacher = teacher_of(session, state.files)
+        teacher_of(session, state.files)
     except UsageError as error:
         # Of a commit that somebody else made; the training process finds what is wrong elsewhere.
         if error.code == "missing_package":
             raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error
-    screening, composed = screening_of(session, state, profile), hypothesis_of(state).compose != "none"
+    screening = screening_of(session, state, profile)
     parents = _parents(session, state, fingerprint)
     try:
         with FirstStart(task) as first:
@@ -180,23 +184,7 @@ def train(session: Session, state: RoundState) -> Written:
                 session.event("compiling", what=what, seconds=seconds)
                 first.begin()  # what is compiled here for the first time is missing in the decoders' processes too
 
-            result = train_candidate(
-                state.files,
-                session.dems,
-                session.environment.environment.decoder.model_dump(),
-                stages=stages_to_warm_up(state.files, session.registry),
-                parents=parents,
-                seed=derive_key(round_key(session, state.claim.number), "train"),
-                max_shots=profile.train_shots,
-                inherit=composed,
-                locked=trains_locked(session, state.files),
-                limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
-                report=lambda fields: session.event("train", **fields),
-                compiling=compiling,
-                teacher=teacher.model_dump() if teacher else None,
-                screen=screening.at() if screening else None,
-                recorded=session.training_shots,
-            )
+            result = _trained(session, state, screening.at() if screening else None, parents, compiling)
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error
     screened = screening.found if screening else None
@@ -223,6 +211,38 @@ def train(session: Session, state: RoundState) -> Written:
         return {}
     trained = replace(state, weights=result.weights, training=training)
     return _note_metrics(session, trained, measure_screened(session, trained, profile, screened))
+
+
+def _trained(
+    session: Session, state: RoundState, screen: ScreenAt | None, parents: bytes, compiling: Told
+) -> TrainingResult:
+    """Train, here or on the executor, as the settings say; the arguments are those of `autoqec.runner.train.train_candidate`."""
+    profile, teacher = profile_from(detail(state, "profile")), teacher_of(session, state.files)
+    shared: dict[str, Any] = {
+        "stages": stages_to_warm_up(state.files, session.registry),
+        "parents": parents,
+        "seed": derive_key(round_key(session, state.claim.number), "train"),
+        "max_shots": profile.train_shots,
+        "inherit": hypothesis_of(state).compose != "none",
+        "locked": trains_locked(session, state.files),
+        "limits": Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+        "teacher": teacher.model_dump() if teacher else None,
+        "screen": screen,
+        "recorded": session.training_shots,
+    }
+    what = state.files, session.dems, session.environment.environment.decoder.model_dump()
+    if session.settings["train_on"] == "here":
+        return train_candidate(
+            *what, **shared, report=lambda fields: session.event("train", **fields), compiling=compiling
+        )
+    training = training_of(state.files)
+    steps = plan_steps(training, profile.train_shots)[1]
+
+    def progress(part: float) -> None:
+        step = round(part * steps)
+        session.event("train", step=step, steps=steps, shots=step * training.batch_size, planned=steps)
+
+    return train_on(session.executor, *what, **shared, progress=progress)
 
 
 def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:

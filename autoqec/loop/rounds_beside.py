@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from autoqec.agents.agent_contract import FamilyRound, PastRound
@@ -11,6 +11,7 @@ from autoqec.agents.past_rounds import past_round, past_rounds
 from autoqec.errors import AutoQECError
 from autoqec.history import RoundRecord, list_runs, read_attachment, read_candidate, read_history
 from autoqec.json_values import JsonObject
+from autoqec.loop.round_view import IDEA_FILE, RoundView
 from autoqec.loop.session import Session, run_environment
 from autoqec.problem.code_family import other_family
 from autoqec.problem.environment import Environment
@@ -20,21 +21,19 @@ from autoqec.results.reasons import FOUND_OUT
 MOST_OF_FAMILY = 24
 
 
-def open_rounds(session: Session, records: Sequence[RoundRecord], number: int) -> tuple[PastRound, ...]:
+def open_rounds(session: Session, view: RoundView) -> tuple[PastRound, ...]:
     """The other open rounds of a run that have an idea.
 
     A round whose process has ended is one of them until it is closed, because it may be resumed.
 
     Args:
         session: Where.
-        records: The run's rounds.
-        number: The round that asks.
+        view: The run, as the round that asks sees it.
     """
+    records = sorted((*view.closed, *view.open), key=lambda record: record.number)
     names = {record.commit: f"{record.run}/{record.number}" for record in records if record.commit}
     found = []
-    for record in records:
-        if record.claim is None or record.claim.state != "open" or record.number == number:
-            continue
+    for record in view.open:
         past = past_round(record, names, lambda commit: read_candidate(session.ledger, commit))
         idea = _idea(session, record)
         if not past.files and not idea:
@@ -55,7 +54,7 @@ def open_rounds(session: Session, records: Sequence[RoundRecord], number: int) -
 def _idea(session: Session, record: RoundRecord) -> JsonObject:
     """The hypothesis in a round's trace; empty if there is none, or none that can be read."""
     try:
-        data = read_attachment(session.ledger, "traces", record.run, record.number).get("ideator.json")
+        data = read_attachment(session.ledger, "traces", record.run, record.number).get(IDEA_FILE)
         found = json.loads(data) if data else {}
     except (AutoQECError, ValueError, RecursionError):
         return {}

@@ -19,6 +19,7 @@ from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import training_of
 from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import PERSON, RoundState, read_state
+from autoqec.loop.round_view import round_view
 from autoqec.loop.session import Session
 from autoqec.problem.recording import is_recorded
 from autoqec.problem.streams import derive_key
@@ -202,7 +203,7 @@ def find_rivals(session: Session, number: int, flops: int, params: int) -> Itera
     Rounds that a verifier found out, or whose parts are not what was scored, are no rivals.
     """
     found: list[tuple[float, RoundRecord]] = []
-    for record in session.records():
+    for record in round_view(session, number).closed:
         metrics = _scored_in_full(record) if record.number < number else None
         ratio = metrics.figures.ler_ratio if metrics else None
         if metrics is None or ratio is None:

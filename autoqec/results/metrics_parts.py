@@ -51,6 +51,7 @@ class TrainingLog:
             they are for, those that have the factor of a coarser orbit, and those that have that of the layer.
         seconds: Wall clock.
         device: The device it ran on.
+        host: The machine it ran on, where that was an executor's choice.
         inherited: The tensors whose first values were a parent's.
     """
 
@@ -74,6 +75,7 @@ class TrainingLog:
     carried_layer: float | None = None
     seconds: float | None = None
     device: str | None = None
+    host: str | None = None
     inherited: tuple[str, ...] = ()
 
 

@@ -118,24 +118,42 @@ def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _result(message: Message, lock: Lock | None, files: Mapping[str, bytes]) -> TrainingResult:
-    """The telemetry of training; from a locked process, only the fields that match the schema.
+    """The result of a training process; from a locked one, only what `checked_result` lets through.
 
     Raises:
         TrainingFailed: There are no weights, or they cannot be loaded.
     """
     weights = bytes(message.blobs.get("weights", b""))  # large ones come as a bytearray, which git does not take
-    told = message.fields.get("telemetry")
     if lock is None:
         counted = {name: message.fields["cost"][name] for name in ("flops_per_shot", "params")}
         return TrainingResult(weights, message.fields["telemetry"], counted)
+    return checked_result(weights, message.fields.get("telemetry"), message.fields.get("cost"), lock, files)
+
+
+def checked_result(
+    weights: bytes, told: Any, costs: Any, lock: Lock | None, files: Mapping[str, bytes]
+) -> TrainingResult:
+    """The result of a training that ran in a process which code of others, or another machine, speaks for.
+
+    Args:
+        weights: safetensors bytes, or anything.
+        told, costs: Telemetry and cost, or anything. Of these, only fields that match the schema are kept.
+        lock: The layers around the process; None where it was not locked, and its count of the parameters is right.
+        files: The candidate's files.
+
+    Raises:
+        TrainingFailed: There are no weights, or they cannot be loaded.
+    """
     if len(weights) > MAX_WEIGHT_BYTES:
         raise TrainingFailed("train_error", f"the candidate answered {len(weights):,} bytes of weights")
     try:
-        load_weights(weights)
+        tensors = load_weights(weights)
     except AutoQECError as error:
         raise TrainingFailed("train_error", error.problem, code=error.code) from error
     told = told if isinstance(told, dict) else {}
     telemetry: dict[str, Any] = _numbers(told, _COUNTS)
+    inherited = told.get("inherited")
+    telemetry["inherited"] = [name for name in tensors if isinstance(inherited, list) and name in inherited]
     telemetry |= {name: plain(told[name])[:_LONGEST_WORD] for name in _WORDS if name in told}
     for name in _CURVES:
         curve = told.get(name)
@@ -143,14 +161,13 @@ def _result(message: Message, lock: Lock | None, files: Mapping[str, bytes]) -> 
         telemetry[name] = [
             _numbers(point, ("step", "loss")) for point in curve[:_MOST_POINTS] if isinstance(point, dict)
         ]
-    told = message.fields.get("cost")
     cost = {
-        name: value for name, value in _numbers(told if isinstance(told, dict) else {}, _COST).items() if value >= 0
+        name: value for name, value in _numbers(costs if isinstance(costs, dict) else {}, _COST).items() if value >= 0
     }
     constants = int(cost.pop("constants", 0))
-    return TrainingResult(
-        weights, telemetry, cost | {"params": SealedCandidate(files, weights).parameters(constants)}, lock
-    )
+    if lock is not None:
+        cost["params"] = SealedCandidate(files, weights).parameters(constants)
+    return TrainingResult(weights, telemetry, cost, lock)
 
 
 def train_candidate(

@@ -141,7 +141,7 @@ def train(
     device = choose_device(settings.device)
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
-    per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
+    per_epoch, steps = plan_steps(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
     losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings, recorded)
@@ -207,7 +207,7 @@ def _telemetry(
     }
 
 
-def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
+def plan_steps(settings: Training, max_shots: int) -> tuple[int, int]:
     """How many steps an epoch has, and all epochs together."""
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     # An epoch of less than a batch takes a whole one, so all epochs together could exceed the shots.

@@ -1,7 +1,8 @@
-"""The contract of executors, which run scoring tasks: plain tasks in, futures out. The default plugin uses local processes.
+"""The contract of executors, which run tasks: plain tasks in, futures out. The default plugin uses local processes.
 
-A task is data: a function's name, JSON fields, byte blobs. Any engine that can call a Python function elsewhere can run it. An
-engine may also pass on how far a task is, and keep tasks of one kind together; results do not depend on either.
+A task scores shots or trains a candidate. It is data: a function's name, JSON fields, byte blobs. Any engine that can call a
+Python function elsewhere can run it. An engine may also pass on how far a task is, and keep tasks of one kind together; results
+do not depend on either.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ class Task:
         message: Its argument.
         progress: Told how far the task is, by an executor that can; it is not sent.
         kind: Tasks of one kind need the same things loaded, so an executor may give them to one worker; it is not sent.
+        same_everywhere: Whether all workers of one arithmetic give the same answer, so that two answers may be compared. A
+            training depends on the time that it has, and on the device; it is not sent.
+        prefers_gpu: Whether a worker with a GPU does it better; it is not sent.
     """
 
     function: str
     message: Message = field(default_factory=lambda: Message({}))
     progress: Progress | None = field(default=None, compare=False)
     kind: str = field(default="", compare=False)
+    same_everywhere: bool = field(default=True, compare=False)
+    prefers_gpu: bool = field(default=False, compare=False)
 
     def to_message(self) -> Message:
         """The task as one message: the argument, and the field `function`."""
@@ -106,7 +112,7 @@ class WatchedExecutor(Protocol):
     """An executor that says what happens to its workers."""
 
     def watch(self, told: ToldNews) -> None:
-        """Have `told` called with what happens from now on, and once for each worker that has joined already."""
+        """Have `told` called with what has happened so far, in order, and with what happens from now on."""
         ...
 
 

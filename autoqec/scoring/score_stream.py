@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -22,6 +22,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Executor, Task
 from autoqec.scoring.fault_strata import LISTED_IN_CHUNK
 from autoqec.scoring.predictor import fault_from
+from autoqec.scoring.running_tasks import RunningTasks
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.scoring_requests import MODELS, ScoringTask
 from autoqec.scoring.shard import DRAWING, FUNCTION, ChunkScore
@@ -30,9 +31,6 @@ __all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
 
 #: Chunks per task. A chunk may take minutes, where decoding is slow, and its task a millisecond to send.
 _CHUNKS_PER_TASK = 1
-
-#: Seconds between two looks at how far the tasks are.
-_LOOK_SECONDS = 0.5
 
 #: Called with shots done and shots requested.
 ShotProgress = Callable[[int, int], None]
@@ -228,7 +226,7 @@ class ScoreStream:
             CandidateFault: The candidate broke its contract.
             AutoQECError: The environment or a decoder cannot be used.
         """
-        running = _Running(self.executor, tasks)
+        running = RunningTasks(self.executor, tasks)
         try:
             for future in running.each(finished):
                 future.result()
@@ -237,42 +235,6 @@ class ScoreStream:
         finally:
             running.cancel()
         return [future.result().fields for future in running.futures]
-
-
-class _Running:
-    """Tasks given to an executor, and how far they are.
-
-    Args:
-        executor: Where they run.
-        tasks: In the order of their futures.
-    """
-
-    def __init__(self, executor: Executor, tasks: Sequence[Task]):
-        self._parts = [0.0] * len(tasks)
-        self.futures = [
-            executor.submit(replace(task, progress=partial(self._note, place))) for place, task in enumerate(tasks)
-        ]
-
-    def _note(self, place: int, part: float) -> None:
-        """Note a report of a task, which comes from any thread and may be anything."""
-        if isinstance(part, int | float) and 0.0 <= part <= 1.0:
-            self._parts[place] = max(self._parts[place], part)
-
-    def each(self, finished: Callable[[float], None]) -> Iterator[Future[Message]]:
-        """Futures as they are done; `finished` is told how many are, with the parts of the others, whenever that has grown."""
-        pending, told = set(self.futures), 0.0
-        while pending:
-            done, pending = wait(pending, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
-            yield from done
-            now = sum(1.0 if future.done() else part for future, part in zip(self.futures, self._parts, strict=True))
-            if now > told:
-                finished(now)
-                told = now
-
-    def cancel(self) -> None:
-        """Begin no other task."""
-        for future in self.futures:
-            future.cancel()
 
 
 def score_each(
@@ -291,7 +253,7 @@ def score_each(
     if not streams:
         return []
     tasks = [each.task(FUNCTION, [chunk]) for each in streams for chunk in range(first, first + chunks)]
-    running = _Running(streams[0].executor, tasks)
+    running = RunningTasks(streams[0].executor, tasks)
     mine = [running.futures[place : place + chunks] for place in range(0, len(tasks), chunks)]
     for futures in mine:
         for future in futures:

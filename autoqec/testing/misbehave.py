@@ -51,6 +51,12 @@ def half_way(message: Message) -> Message:
     return Message({"done": True})
 
 
+def begin_and_hang(message: Message) -> Message:
+    """Report half of the work, and sleep for an hour."""
+    report_progress(0.5)
+    return hang(message)
+
+
 def compile_kernels(message: Message) -> Message:
     """Say that the kernels that the field `names` lists are compiled; with `deeper`, by a child of this process."""
     if message.fields.get("deeper"):

@@ -1,6 +1,7 @@
 """Screened rounds: what is clearly worse after a tenth of its training ends there, and what passes is as if nobody had looked."""
 
 import json
+import platform
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -45,13 +46,14 @@ BAD = files("kind: mlp\nhidden: 256\n", **{"output.yaml": "mode: hard_flip\nthre
 FAIR = files("kind: neural_bp\niterations: 4\nsharing: per_check\n")
 
 
-def with_agent(made, coder, analyst, screen_shots=4096, **idea):
+def with_agent(made, coder, analyst, screen_shots=4096, train_on="here", **idea):
     """The session with an agent that proposes these, in a profile that screens on one chunk every round that trains."""
     ideas = [{"text": f"idea {number}", **idea} for number, _ in enumerate(coder)]
     agent = ScriptedAgent({"ideator": ideas, "coder": coder, "analyst": analyst})
     registry = load_plugins()
     registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
-    settings = load_settings(made.ledger.workdir, dict.fromkeys(("ideator", "coder", "analyst"), "scripted"))
+    flags = {**dict.fromkeys(("ideator", "coder", "analyst"), "scripted"), "train_on": train_on}
+    settings = load_settings(made.ledger.workdir, flags)
     wanted = {"train_shots": 10240, "screen_shots": screen_shots, "score_shots": 4096}
     profile = settings.profile.model_copy(update=wanted)
     return replace(made, registry=registry, settings=replace(settings, profiles={"tiny": profile}))
@@ -73,10 +75,10 @@ def first(tmp_path_factory):
 def second(first, tmp_path, one_process):
     """Makes sessions of copies of that lab, each with an agent for a second round."""
 
-    def make(coder, analyst=IGNORE, screen_shots=4096, **idea):
+    def make(coder, analyst=IGNORE, **more):
         folder = tmp_path / f"lab{len(list(tmp_path.iterdir()))}"
         shutil.copytree(first.ledger.workdir, folder)
-        return with_agent(replace(first, ledger=open_ledger(folder)), [coder], [analyst], screen_shots, **idea)
+        return with_agent(replace(first, ledger=open_ledger(folder)), [coder], [analyst], **more)
 
     return make
 
@@ -151,10 +153,14 @@ def outcome(made, record):
     return record.status, state.weights, state.metrics.figures, state.metrics.rung
 
 
-def test_a_round_that_passes_or_is_killed_at_its_screen_is_the_same_as_without_one(second, monkeypatch):
-    looked = second(FAIR)
+def test_a_round_that_passes_or_is_killed_at_its_screen_or_trains_on_an_executor_is_the_same(second, monkeypatch):
+    events = []
+    looked = replace(second(FAIR, train_on="executor"), report=events.append)
     *same, rung = outcome(looked, run_round(looked))
     assert (same[0], rung.number, rung.rival) == ("ok", 1, f"{looked.run.name}/1")
+    trained = [event for event in events if event["event"] == "train"]
+    assert (trained[-1]["step"], trained[-1]["steps"], trained[-1]["shots"]) == (20, 20, 10240)
+    assert read_state(looked.ledger, looked.run.name, 2).metrics.training.host == platform.node()
     unseen = second(FAIR, screen_shots=0)
     assert outcome(unseen, run_round(unseen)) == (*same, None)
     cut_off = second(FAIR)

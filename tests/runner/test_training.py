@@ -17,7 +17,7 @@ from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
-from autoqec.runner.training import TrainingDiverged, _plan, train
+from autoqec.runner.training import TrainingDiverged, plan_steps, train
 from autoqec.testing import custom_module, surface_problem, untrained
 
 
@@ -297,5 +297,5 @@ def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
 )
 def test_all_epochs_together_draw_no_more_shots_than_the_profile_allows(told, most, steps):
     settings = Training(**told)
-    assert _plan(settings, most)[1] == steps
+    assert plan_steps(settings, most)[1] == steps
     assert steps * settings.batch_size <= most

@@ -90,8 +90,8 @@ EXAMPLES = [
     ),
     CountShots(start=2**40, shots=1024),
     WorkerGreeting(
-        version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2"}, sandbox="full", arithmetic="x86_64",
-        cores=2, memory_gib=1.5, device="",
+        version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2"}, sandbox=3, shots="x86_64, stim avx2",
+        arithmetic="x86_64", cores=2, memory_gib=1.5, device="",
     ),
 ]  # fmt: skip
 IDS = [f"{type(example).__name__}{place}" for place, example in enumerate(EXAMPLES)]

@@ -16,8 +16,10 @@ from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import running_tasks
 from autoqec.scoring import score_stream as stream_module
 from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.running_tasks import RunningTasks
 from autoqec.scoring.score_stream import ScoreStream, score_each
 from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT
@@ -94,7 +96,7 @@ def test_parts_of_a_task_count_as_progress():
 
     done = []
     tasks = [stream(Telling(1, 1)).task("f", [chunk]) for chunk in range(4)]
-    running = stream_module._Running(Telling(1, 1), tasks)
+    running = RunningTasks(Telling(1, 1), tasks)
     assert sorted(running._parts) == [0.75] * 4
     for future in running.each(done.append):
         future.result()
@@ -120,7 +122,7 @@ def test_streams_are_scored_side_by_side_and_a_fault_is_one_streams():
 
 def test_no_chunk_is_begun_after_one_of_its_stream_failed(monkeypatch):
     """Each would load everything again and fail: a worker must not be faster than who cancels them."""
-    go, begun, wait = threading.Event(), [], stream_module.wait
+    go, begun, wait = threading.Event(), [], running_tasks.wait
 
     class Odd(Threads):
         def run(self, task, pause):
@@ -134,7 +136,7 @@ def test_no_chunk_is_begun_after_one_of_its_stream_failed(monkeypatch):
         time.sleep(0.05)
         return found
 
-    monkeypatch.setattr(stream_module, "wait", slow)
+    monkeypatch.setattr(running_tasks, "wait", slow)
     faults = score_each([stream(Odd(1, 1))] * 2, 0, 4, lambda done: None)
     assert [type(fault) for fault in faults] == [CandidateFault] * 2
     assert len(begun) == 2, "one of each stream"

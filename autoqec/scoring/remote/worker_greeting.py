@@ -1,4 +1,4 @@
-"""What a worker says of itself before it has a task, and why it may be refused."""
+"""What a worker says of itself before it has a task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoqec.sandbox.typed_messages import Request
+from autoqec.errors import AutoQECError
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import plain
+from autoqec.sandbox.typed_messages import BadMessage, Request
+
+
+class ForeignWorker(AutoQECError):
+    """What is at the other end is no worker of this version of AutoQEC."""
+
+    code = "foreign_worker"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,21 +26,49 @@ class WorkerGreeting(Request):
         version: Of AutoQEC.
         code: SHA-256 of AutoQEC's own code, as hex digits: a change without a new version is one too.
         python: Version of Python.
-        versions: Of the libraries that decide an answer, and of the plugins, by distribution.
+        versions: Of the libraries that decide an answer, and of the plugins of others, by distribution; None for one that is
+            not installed.
         sandbox: The level at which a candidate can be locked there; see `autoqec.sandbox.lock`.
-        arithmetic: What rounds alike: the processor's architecture and the instructions that torch and numpy use. Two workers
-            of another arithmetic may answer otherwise, rarely, without a fault.
+        shots: What draws the same shots from a seed: the processor's architecture and the build of stim.
+        arithmetic: What rounds alike: the processor's kind and instructions. Two workers of another arithmetic may answer
+            otherwise, rarely, without a fault.
         cores: How many it may use.
-        memory_gib: How much memory it has.
-        device: The GPU that torch sees there; empty for none.
+        memory_gib: How much memory it may use.
+        device: The GPU that it has; empty for none.
     """
 
     version: str
     code: str
     python: str
     versions: Mapping[str, Any]
-    sandbox: str
+    sandbox: int
+    shots: str
     arithmetic: str
     cores: int
     memory_gib: float
     device: str
+
+    @property
+    def comparable(self) -> tuple[str, ...]:
+        """Workers that say the same here give the same answer to a task, bit by bit."""
+        return (self.arithmetic, self.device, str(self.versions.get("torch")))
+
+
+def greeting_from(message: Message, here: str) -> WorkerGreeting:
+    """Read a worker's first message.
+
+    Args:
+        message: It, of any version of AutoQEC, or of something else.
+        here: The version of AutoQEC here.
+
+    Raises:
+        ForeignWorker: It is no greeting of this version.
+    """
+    try:
+        return WorkerGreeting.from_message(message)
+    except BadMessage as error:
+        there = message.fields.get("version")
+        if isinstance(there, str):
+            said = f"AutoQEC {plain(there)} there and {here} here do not understand each other: {error.problem}"
+            raise ForeignWorker(said, hint="install the same AutoQEC there as here") from error
+        raise ForeignWorker(f"what answers is no worker of AutoQEC: {error.problem}") from error

@@ -14,12 +14,14 @@ from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 class WorkerLost(AutoQECError):
     """A worker ended, or no longer answers; its task is asked elsewhere."""
 
+    code = "worker_lost"
+
 
 class RemoteWorker(Protocol):
     """One worker, which does one task at a time.
 
     Attributes:
-        name: As the user knows it: an address, or a command.
+        name: As the user knows it: an address, or a command. No two workers of a source that work at the same time share one.
         greeting: What it said of itself.
     """
 
@@ -48,7 +50,7 @@ class WorkerSource(Protocol):
     """Where workers come from; they may come and go as long as it is open."""
 
     def open(self, joined: Callable[[RemoteWorker], None], gone: Callable[[str, str], None]) -> None:
-        """Begin.
+        """Begin. It does not wait for workers.
 
         Args:
             joined: Called with each worker that is there, from any thread.
@@ -57,6 +59,10 @@ class WorkerSource(Protocol):
         Raises:
             AutoQECError: There cannot be any worker; the message names the address or the command.
         """
+        ...
+
+    def expects(self) -> bool:
+        """Whether another worker may still join; a source that says no has called `gone` with the reasons before."""
         ...
 
     def close(self) -> None:

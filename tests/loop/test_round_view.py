@@ -1,0 +1,102 @@
+"""What a round sees of its run is what its claim says, however the other rounds go on."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoqec.errors import AutoQECError
+from autoqec.history import attach, claim_round, close_claim, read_claim, update_claim
+from autoqec.loop.agent_contexts import build_context
+from autoqec.loop.round_view import RoundNumbers, Seen, round_view, seen_by, seen_now, view_of
+from autoqec.loop.screening import find_rivals
+
+
+def numbers(text):
+    return RoundNumbers.parse(text)
+
+
+@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+def test_numbers_of_rounds_as_ranges_hold_these_numbers_and_no_others(some, others):
+    found = RoundNumbers.parse(str(RoundNumbers.of(some)))
+    assert found == RoundNumbers.of(some)
+    assert {number for number in range(1, 41) if number in found} == some
+    assert found.missing_from(others) == min(some - others, default=None)
+
+
+@pytest.mark.parametrize("text", ["1-", "0", "1,", ",1", "1 2", "-1", "1-2-3", "٣", "1" * 10, 7, None, ["1"]])
+def test_what_is_no_list_of_ranges_is_refused(text):
+    with pytest.raises(ValueError, match="no list of ranges"):
+        RoundNumbers.parse(text)
+
+
+def test_a_claim_says_what_its_round_sees_and_a_damaged_one_is_named(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    claim_round(ledger, run)
+    claim_round(ledger, run)
+    attach(ledger, "traces", run, 3, {"ideator.json": b'{"text": "an idea"}'})
+    now = seen_now(ledger, run)
+    assert now == Seen(numbers("1-2"), numbers(""), numbers("3")), "a round without a hypothesis is not seen"
+    assert Seen.from_details(now.to_details()) == now
+    claim = read_claim(ledger, run, 4)
+    assert seen_by(claim) is None
+    for damaged in ({"closed": "1-2"}, [], {"closed": 1, "open": "", "ideas": ""}):
+        with pytest.raises(AutoQECError, match="the claim of .*/4 is damaged: seen"):
+            seen_by(replace(claim, details={"seen": damaged}))
+
+
+def test_a_round_sees_no_result_of_a_round_that_was_open_when_it_was_claimed(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    scored = with_round.records()[1]
+    assert scored.metrics is not None
+    seen = Seen(closed=numbers("1"), open=numbers("2"))
+    claim_round(ledger, run, {"seen": seen.to_details()})
+    view = round_view(with_round, 3)
+    assert [each.number for each in view.closed] == [1]
+    (beside,) = view.open
+    assert (beside.commit, beside.status, beside.metrics, beside.verdict) == (scored.commit, "open", None, None) or (
+        beside.status == "interrupted"  # its process was another one
+    )
+    assert beside.claim.state == "open"
+    context = build_context(with_round, 3, {})
+    assert [each.name for each in context.history] == [f"{run}/1"]
+    (told,) = context.open_rounds
+    assert told.name == f"{run}/2"
+    assert told.files
+    assert told.metrics is None
+    assert context.machine["timings"] == []
+    assert [*find_rivals(with_round, 3, 10**12, 10**12)] == []
+    update_claim(ledger, read_claim(ledger, run, 3), details={})
+    assert [each.claim.number for each in find_rivals(with_round, 3, 10**12, 10**12)] == [2]
+    assert [each.name for each in build_context(with_round, 3, {}).history] == [f"{run}/1", f"{run}/2"]
+
+
+def test_of_an_open_round_that_was_seen_by_its_hypothesis_alone_no_file_is_seen(with_round):
+    run = with_round.run.name
+    records = with_round.records()
+    seen = Seen(closed=numbers("1"), ideas=numbers("2"))
+    (beside,) = view_of(records, 3, seen).open
+    assert (beside.commit, beside.identity, beside.metrics) == (None, None, None)
+    claim_round(with_round.ledger, run, {"seen": seen.to_details()})
+    (told,) = build_context(with_round, 3, {}).open_rounds
+    assert told.hypothesis
+    assert not told.files
+
+
+def test_a_round_that_is_still_open_is_not_closed_to_anybody(with_round):
+    claim_round(with_round.ledger, with_round.run.name)
+    seen = Seen(closed=numbers("1-9"))
+    assert [each.number for each in view_of(with_round.records(), 4, seen).closed] == [1, 2]
+
+
+def test_a_merge_that_conflicted_in_a_round_that_was_open_is_not_known_to_conflict(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    claim = claim_round(ledger, run)
+    report = b'{"fork_from": ["%s/1", "%s/2"], "compose": "pure"}' % (run.encode(), run.encode())
+    attach(ledger, "attempts", run, 3, {"report.json": report})
+    close_claim(ledger, claim, status="compose_conflict")
+    for closed, conflicts in ("1-3", 1), ("1-2", 0):
+        seen = Seen(closed=numbers(closed), open=numbers("3"))
+        claim = claim_round(ledger, run, {"seen": seen.to_details()})
+        assert len(build_context(with_round, claim.number, {}).failed_composes) == conflicts
