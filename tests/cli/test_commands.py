@@ -518,6 +518,12 @@ def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
     }
     _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
     assert f"{run}/1 on other" in printed(capsys, "resume")[2]
+    assert printed(capsys, "resume", "--abandon", f"{run}/1")[0] == 1
+    with pytest.MonkeyPatch.context() as patch:
+        forced = []
+        patch.setattr("autoqec.loop.one_round.abandon_round", lambda *args, force: forced.append(force) or 1 / 0)
+        printed(capsys, "resume", "--force", "--abandon", f"{run}/1")
+        assert forced == [True]
     code, out, _ = printed(capsys, "resume", "--force", "--json")
     assert (code, json.loads(out)["status"]) == (0, "ok")
 
