@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 
 import pytest
 from pool_stand_ins import GREETING, Source, StepPool, Worker, answer_of
@@ -359,6 +359,20 @@ def test_an_error_of_the_machine_counts_if_the_only_other_worker_leaves():
     with pytest.raises(ChildFailed, match="No space left"):
         first.result(0)
     assert second.done()
+
+
+def test_who_waits_for_a_cancelled_task_is_told_though_all_workers_are_busy():
+    pool = StepPool(Worker("a", waits=True))
+    first, second = pool.ask(1, 2)
+    assert second.cancel()
+    assert not wait([second], timeout=0).done, "concurrent.futures tells only once the executor has noticed"
+    pool.step()
+    assert wait([second], timeout=0).done == {second}
+    third, fourth = pool.ask(3, 4)
+    assert third.cancel()
+    pool._fail(NoWorkers("none"))
+    assert wait([first, second, third, fourth], timeout=0).done == {first, second, third, fourth}
+    pool.step()
 
 
 def test_what_waits_can_be_cancelled_and_what_runs_is_told_when_it_is_closed():

@@ -55,6 +55,7 @@ class Job:
         running: How many workers do it now.
         trouble: An error that may be of the machine that reported it.
         settled: Whether nothing more is to be done.
+        notified: Whether those who wait for the future know that it is cancelled.
     """
 
     task: Task
@@ -68,6 +69,20 @@ class Job:
     running: int = 0
     trouble: Message | None = None
     settled: bool = False
+    notified: bool = False
+
+    def begins(self) -> bool:
+        """Have the caller's future run, if it does not yet; whether it does.
+
+        One that its caller has cancelled does not. `concurrent.futures.wait` hears of that only here.
+        """
+        if self.future is None or self.future.running():
+            return True
+        if self.notified:
+            return False
+        began = self.future.set_running_or_notify_cancel()
+        self.notified = not began
+        return began
 
     @property
     def is_check(self) -> bool:

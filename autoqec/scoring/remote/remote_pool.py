@@ -113,6 +113,9 @@ class RemotePool:
         future: Future[Message] = Future()
         job = Job(task, future, twice=task.same_everywhere and secrets.randbelow(self._check_one_in) == 0)
         self._events.put(partial(self._add, job))
+        future.add_done_callback(
+            lambda done: self._events.put(partial(self._cancelled, job)) if done.cancelled() else None
+        )
         return future
 
     def watch(self, told: ToldNews) -> None:
@@ -158,6 +161,12 @@ class RemotePool:
             self._give(job, self._broken)
         else:
             self._waiting.add(job)
+
+    def _cancelled(self, job: Job) -> None:
+        """Have those who wait for a task that its caller has cancelled know, though all workers are busy."""
+        job.settled = True
+        self._jobs.discard(job)
+        job.begins()
 
     def _watch(self, told: ToldNews) -> None:
         self._told = told
@@ -260,7 +269,7 @@ class RemotePool:
             self._waiting.add(job)
 
     def _ask(self, member: Member, job: Job) -> None:
-        if job.future is not None and not job.future.running() and not job.future.set_running_or_notify_cancel():
+        if not job.begins():
             job.settled = True
             return
         ask = Ask(job, member, self._clock())
@@ -433,9 +442,7 @@ class RemotePool:
     def _give(self, job: Job, result: Message | AutoQECError) -> None:
         job.settled = True
         self._jobs.discard(job)
-        if job.future is None or job.future.done():
-            return
-        if not job.future.running() and not job.future.set_running_or_notify_cancel():
+        if job.future is None or (job.future.done() and not job.future.cancelled()) or not job.begins():
             return
         if self._broken is None and isinstance(result, Message) and not is_error(result):
             job.future.set_result(result)
