@@ -32,6 +32,9 @@ CONFIG_FILE = ".autoqec/config.toml"
 #: Every simple setting with its built-in value.
 BUILTIN: Mapping[str, Any] = Simple().model_dump()
 
+#: The flag of options of the executor, as commands name it.
+_OPTION = "executor_option"
+
 #: Fields of a price, in US dollars per million tokens.
 PRICE_FIELDS = tuple(Price.model_fields)
 
@@ -48,6 +51,9 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "AUTOQEC_HOST_TOKEN": "The token for the host of `publish --statuses` and `ci tell`; see docs/how-to/on-a-host.md.",
     "AUTOQEC_ALLOW_UNSANDBOXED": "1 runs a candidate's own code even where it cannot be locked; it is then never VERIFIED.",
 }
+
+#: The tables of options of `Settings`.
+_OPTIONS = ("agents", "executors", "prices")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -105,6 +111,23 @@ class Settings:
             )
         return chosen
 
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values, for a process that works with the same ones; what is withheld is not among them."""
+        return {
+            "values": {name: [each.value, each.source] for name, each in self.values.items()},
+            "profiles": {name: each.model_dump() for name, each in self.profiles.items()},
+            **{name: {key: dict(each) for key, each in getattr(self, name).items()} for name in _OPTIONS},
+        }
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> Settings:
+        """The inverse of `to_json`."""
+        return Settings(
+            {name: Setting(*each) for name, each in told["values"].items()},
+            {name: Profile(**each) for name, each in told["profiles"].items()},
+            **{name: told[name] for name in _OPTIONS},
+        )
+
     @property
     def jobs(self) -> int:
         """Worker processes: the setting, or the processors this process may use."""
@@ -144,7 +167,9 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         values,
         {**BUILTIN_PROFILES, **_table("profiles", own, file, withheld)},
         {str(role): options for role, options in _table("agents", own, file, withheld).items()},
-        _table("executors", own, file, withheld),
+        _with_options(
+            _table("executors", own, file, withheld), values["executor"].value, (flags or {}).get(_OPTION, ())
+        ),
         {model: price.model_dump() for model, price in _table("prices", own, file, withheld).items()},
         asked,
     )
@@ -154,6 +179,31 @@ def _table(table: str, own: SettingsFile, file: SettingsFile, withheld: Collecti
     """A table of the user's file and the lab's, of which the lab's comes first."""
     theirs = {key: each for key, each in getattr(file, table).items() if f"{table}.{key}" not in withheld}
     return {**getattr(own, table), **theirs}
+
+
+def _with_options(tables: dict[str, Any], executor: str, given: Iterable[str]) -> dict[str, Any]:
+    """Options of executors, of which those of the flag `--executor-option NAME=VALUE` belong to the chosen one.
+
+    A value is as TOML writes it, or a word. An option that is given several times is a list.
+    """
+    found: dict[str, list[Any]] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--executor-option: {text!r} is not NAME=VALUE", hint="--executor-option each=4")
+        found.setdefault(name, []).append(_toml_value(value))
+    options = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    checked = _validated(SettingsFile, {"executors": {executor: options}}, lambda name: "--executor-option")
+    chosen = {**tables.get(executor, {}), **checked.executors[executor]}
+    return {**tables, executor: chosen} if chosen else tables
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        found = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return found["value"] if len(found) == 1 else text
 
 
 def read_lab_file(lab: Path) -> tuple[tuple[Wanted, ...], bytes]:
@@ -232,7 +282,7 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
     """What is wrong with a value, and what to do about it."""
     place, unknown = tuple(map(str, error["loc"])), error["type"] == "extra_forbidden"
     table, name, key = (*place, "", "")[:3]
-    if table not in ("profiles", "agents", "prices"):
+    if table not in ("profiles", "agents", "executors", "prices"):
         return _explained_simple(table, values[table], source, unknown)
     if name == "" or (key == "" and table != "profiles"):
         return f"{table} must be a table of tables", f"write fields below [{table}.<name>]"
@@ -242,6 +292,11 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
         if key == "[key]":
             return f"agents.{name} is not a role", _nearest(name, ("ideator", "coder", "analyst"))
         return f"agents.{name}.{key} must be a word, a number, true or false", "see docs/agents.md"
+    if table == "executors":
+        return (
+            f"executors.{name}.{key} must be a word, a number, true or false, or a list of words",
+            "see docs/how-to/many-machines.md",
+        )
     given = values["prices"][name]
     if error["type"] == "missing" or unknown:
         hint = f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens"
@@ -252,7 +307,7 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
 
 def _explained_simple(name: str, value: Any, source: str, unknown: bool) -> tuple[str, str]:
     if unknown:
-        return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "prices"])
+        return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "executors", "prices"])
     kind = type(BUILTIN[name])
     what = {int: "a whole number", float: "a number", str: "a word"}[kind]
     words = get_args(Simple.model_fields[name].annotation)

@@ -1,11 +1,13 @@
 """Settings: flag over variable over file over built-in, each with its source; mistakes name file and key."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autoqec.config import BUILTIN, OTHER_VARIABLES, config_template, load_settings, variable_of
+from autoqec.config import BUILTIN, OTHER_VARIABLES, Settings, config_template, load_settings, variable_of
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Profile, Simple
 
@@ -157,3 +159,71 @@ def test_a_profile_without_a_built_in_one_is_completed_from_dev(write):
 
 def test_a_byte_order_mark_is_no_mistake(write):
     assert load_settings(write("\ufeffjobs = 2"))["jobs"] == 2
+
+
+def test_another_process_gets_the_same_settings(write):
+    folder = write('[profiles.own]\ntrain_shots = 3\n[agents.coder]\nbase_url = "http://here"\n')
+    settings = load_settings(folder, {"jobs": 3, "max_wall": 2.5})
+    there = Settings.from_json(json.loads(json.dumps(settings.to_json())))
+    assert there == replace(settings, withheld=())
+    assert there.profiles["own"].train_shots == 3
+
+
+@pytest.fixture
+def own_file(tmp_path, monkeypatch):
+    def write_own(text):
+        folder = tmp_path / "own"
+        (folder / "autoqec").mkdir(parents=True)
+        (folder / "autoqec/config.toml").write_text(text)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+
+    return write_own
+
+
+def test_options_of_the_executor_are_those_of_its_table_with_the_flags_over_them(own_file):
+    own_file(
+        'executor = "command"\n[executors.command]\nprefixes = ["ssh a"]\neach = 2\n[executors.dask]\naddress = "b"\n'
+    )
+    given = [
+        "each=4",
+        "worker=/opt/x y/autoqec worker",
+        'prefixes="ssh c"',
+        "prefixes=ssh d",
+        "fast=true",
+        "at=tcp://a:1",
+    ]
+    settings = load_settings(None, {"executor_option": given})
+    assert settings.executors == {
+        "command": {
+            "prefixes": ["ssh c", "ssh d"], "each": 4, "worker": "/opt/x y/autoqec worker", "fast": True, "at": "tcp://a:1",
+        },
+        "dask": {"address": "b"},
+    }  # fmt: skip
+    other = load_settings(None, {"executor": "dask", "executor_option": ("address=c",)})
+    assert (other.executors["dask"], other.executors["command"]["each"]) == ({"address": "c"}, 2)
+    assert load_settings(None, {"executor": "local", "executor_option": ()}).executors.keys() == {"command", "dask"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("each", "--executor-option: 'each' is not NAME=VALUE"),
+        ("=4", "--executor-option: '=4' is not NAME=VALUE"),
+        ("a b=4", "--executor-option: 'a b=4' is not NAME=VALUE"),
+        ("each={a = 1}", "--executor-option: executors.local.each must be a word, a number, true or false, or a list of words"),
+        ("each=[1, 2]", "--executor-option: executors.local.each must be"),
+    ],
+)  # fmt: skip
+def test_an_option_of_the_executor_that_cannot_be_one_is_named(given, said):
+    with pytest.raises(UsageError, match=said):
+        load_settings(None, {"executor_option": [given]})
+    assert load_settings(None, {"executor_option": ["a=1\nb=2"]}).executors == {"local": {"a": "1\nb=2"}}
+
+
+@pytest.mark.parametrize(
+    "text", ["[executors.command]\neach = {a = 1}\n", "[executors]\ncommand = 3\n", "executors = 3\n"]
+)
+def test_a_table_of_options_that_cannot_be_one_is_named(own_file, text):
+    own_file(text)
+    with pytest.raises(UsageError, match=r"config.toml: executors"):
+        load_settings(None)

@@ -72,6 +72,7 @@ class PastRound:
         holdout: The verdict's figures, from shots nobody had seen; None if there is no verdict.
         seconds: Wall clock from claim to close; None while it is open.
         share_of_gap: How much of the gap to a decoder near maximum likelihood it closes, if the verdict says so.
+        screen: `only` if it asked for its screen alone, else `auto`.
     """
 
     name: str
@@ -92,6 +93,7 @@ class PastRound:
     code: str = ""
     about: JsonObject = field(default_factory=dict)
     share_of_gap: ShareOfGap | None = None
+    screen: str = "auto"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

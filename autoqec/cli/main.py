@@ -59,8 +59,11 @@ COMMANDS = {
     "doctor": "Show settings with their sources, versions and the machine.",
 }
 
+#: Subcommands that programs run: no list has them.
+_FOR_PROGRAMS = frozenset({"worker"})
+
 #: Subcommands whose module has a different name, because another module has the subcommand's name.
-_MODULES = {"plugins": "plugins_group"}
+_MODULES = {"plugins": "plugins_group", "worker": "worker_command"}
 
 
 def module_of(name: str) -> str:
@@ -82,7 +85,7 @@ class _LazyGroup(CommandGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in COMMANDS:
+        if name in COMMANDS or name in _FOR_PROGRAMS:
             command: click.Command = importlib.import_module(module_of(name)).command
             return command
         if ctx.resilient_parsing:  # a shell completes: no code of others runs for a key press

@@ -43,6 +43,17 @@ train_on_option = _setting(
     "Where candidates are trained: here, or as tasks of the executor.",
     type=click.Choice(["here", "executor"]),
 )
+device_option = _setting(
+    "--device",
+    "Where a candidate's stages are computed for its metrics: cpu, cuda, or auto for a GPU where there is one.",
+    type=click.Choice(["cpu", "auto", "cuda"]),
+)
+executor_option_option = click.option(
+    "--executor-option",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the executor, over its table in your settings; may be repeated.",
+)
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
     "--strong-reference",
@@ -82,8 +93,9 @@ def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that score: `--verifier`, `--strong-reference`, `--executor`, `--jobs`, `--json`, `--quiet`."""
-    for option in (quiet_option, json_option, jobs_option, executor_option, strong_reference_option, verifier_option):
+    """Options of commands that score: verifier and strong reference, executor and its options, `--jobs`, `--json`, `--quiet`."""
+    executor = executor_option_option, executor_option
+    for option in (quiet_option, json_option, jobs_option, *executor, strong_reference_option, verifier_option):
         function = option(function)
     return function
 

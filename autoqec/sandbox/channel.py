@@ -49,10 +49,11 @@ class ChannelClosed(AutoQECError):
     """The other process closed its end, or sent something that is not a frame.
 
     `status` is its exit status as `subprocess` gives it (minus the signal that ended it), if known; `about` has it by name, too.
-    `bad_frame` tells the second: it is the reason, however the process ends after that.
+    `bad_frame` tells the second: it is the reason, however the process ends after that. `said` is what it sent before a frame.
     """
 
     code = "process_ended"
+    said = b""
 
     def __init__(self, problem: str, *, status: int | None = None, bad_frame: bool = False):
         super().__init__(problem, about=_how(status))
@@ -66,9 +67,10 @@ def _how(status: int | None) -> dict[str, Any]:
 
 
 class ChannelTimeout(AutoQECError):
-    """The other process did not finish a frame before the deadline."""
+    """The other process did not finish a frame before the deadline. `said` is what it sent before a frame."""
 
     code = "no_answer"
+    said = b""
 
 
 def _finite(text: str) -> float:
@@ -165,6 +167,7 @@ class Channel:
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._widened = False
+        self._found_frame = False
         self._sending = threading.Lock()  # what is compiled is told from any thread
 
     @property
@@ -218,8 +221,35 @@ class Channel:
             pass
         return message
 
+    def skip_to_frame(self, timeout: float, most_bytes: int) -> bytes:
+        """Read what comes before the first frame, such as the greeting of a login shell; `receive` reads the frame.
+
+        Args:
+            timeout: Seconds until the frame begins.
+            most_bytes: How much may come before it.
+
+        Returns:
+            What came before it, as far as it was read.
+
+        Raises:
+            ChannelClosed: End of file, or no frame begins within these bytes; its `said` is what came.
+            ChannelTimeout: The deadline passed; `said` as well.
+        """
+        deadline, said = _Deadline(time.monotonic() + timeout, time.monotonic, lambda: None), bytearray()
+        try:
+            while not said.endswith(_MAGIC):
+                if len(said) > most_bytes:
+                    raise ChannelClosed("the other process sent something that is not a frame", bad_frame=True)
+                said += self._exactly(1, deadline)
+        except (ChannelClosed, ChannelTimeout) as error:
+            error.said = bytes(said)
+            raise
+        self._found_frame = True
+        return bytes(said[: -len(_MAGIC)])
+
     def _frame(self, deadline: _Deadline | None, most_bytes: int) -> Message:
-        magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
+        begun, self._found_frame = (_MAGIC if self._found_frame else b""), False
+        magic, length = _PREFIX.unpack(begun + self._exactly(_PREFIX.size - len(begun), deadline))
         if magic != _MAGIC or length > _MAX_HEADER:
             raise ChannelClosed("the other process sent something that is not a frame", bad_frame=True)
         try:

@@ -97,6 +97,7 @@ class RemotePool:
         self._dropped: dict[str, str] = {}
         # What was given out by the word of one worker, be it lost by now: if it is dropped, that is asked again elsewhere.
         self._said: dict[str, deque[Said]] = defaultdict(lambda: deque(maxlen=KEPT_ANSWERS))
+        self._left: set[str] = set()  # lost, and the source has not said so yet
         self._reasons: deque[str] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=64))  # seconds by function
         self._told: ToldNews | None = None
@@ -197,17 +198,20 @@ class RemotePool:
             self._say("refused", worker.name, why or "the executor has failed")
             return
         self._members[worker.name] = Member(worker)
+        self._left.discard(worker.name)
         self._say("joined", worker.name, "")
 
     def _gone(self, name: str, why: str) -> None:
         if name in self._members:
             self._lose(name, why)
-        elif name not in self._dropped:
+        elif name not in self._dropped and name not in self._left:
             self._say("refused", name, why)
+        self._left.discard(name)
 
     def _lose(self, name: str, why: str) -> None:
         """Take a worker out; what it was doing is asked elsewhere."""
         member = self._members.pop(name)
+        self._left.add(name)
         if not self._names():
             self._alone_since = self._clock()
         member.worker.end()
@@ -293,8 +297,7 @@ class RemotePool:
             return
         named = "; ".join(self._reasons)
         said = "no worker is there" + (f": {named}" if named else f" after {waited:.0f} seconds")
-        hint = "autoqec doctor, there and here, shows what differs" if named else "start workers, or raise wait_seconds"
-        error = NoWorkers(said, hint=hint)
+        error = NoWorkers(said, hint=None if named else "start workers, or raise wait_seconds")
         for job in list(self._waiting):
             self._settle(job, error)
         self._waiting = Waiting()
