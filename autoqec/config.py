@@ -52,6 +52,9 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "AUTOQEC_ALLOW_UNSANDBOXED": "1 runs a candidate's own code even where it cannot be locked; it is then never VERIFIED.",
 }
 
+#: The tables of options of `Settings`.
+_OPTIONS = ("agents", "executors", "prices")
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -107,6 +110,23 @@ class Settings:
                 hint=f"choose one of: {', '.join(sorted(self.profiles))}",
             )
         return chosen
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values, for a process that works with the same ones; what is withheld is not among them."""
+        return {
+            "values": {name: [each.value, each.source] for name, each in self.values.items()},
+            "profiles": {name: each.model_dump() for name, each in self.profiles.items()},
+            **{name: {key: dict(each) for key, each in getattr(self, name).items()} for name in _OPTIONS},
+        }
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> Settings:
+        """The inverse of `to_json`."""
+        return Settings(
+            {name: Setting(*each) for name, each in told["values"].items()},
+            {name: Profile(**each) for name, each in told["profiles"].items()},
+            **{name: told[name] for name in _OPTIONS},
+        )
 
     @property
     def jobs(self) -> int:

@@ -40,6 +40,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A limit on time, rounds, tokens or cost is reached (exit code 4).",
             "`autoqec resume` continues with a larger limit.",
         ),
+        "too_little_memory": ErrorCode(
+            "The training processes of all rounds at once may take more memory than there is.",
+            "Run fewer rounds at once, or lower `memory_gib` of the profile.",
+        ),
+        "order_not_repeated": ErrorCode(
+            "`autoqec round --like` cannot go on: a round that the next one shall see closed is open.",
+            "`autoqec resume` finishes the open round; then repeat the run from its beginning in another run.",
+        ),
         "sandbox_unavailable": ErrorCode(
             "This machine cannot lock a process that runs a candidate's own code.",
             "`autoqec doctor` shows the layers of the sandbox; use Linux with seccomp filters.",
@@ -192,6 +200,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Training gave no answer within the profile's `train_seconds`.",
             "Use smaller steps, or raise `train_seconds`.",
         ),
+        "no_gpu": ErrorCode(
+            "`cuda` is asked for, and torch sees no GPU on the machine that trains or scores.",
+            "Choose `device: auto` for training and `--device cpu` for metrics, or install a build of torch for your GPU.",
+        ),
         "labels_too_slow": ErrorCode(
             "The labels that training asks for would take more time than training has.",
             "Choose a faster `teacher`, a smaller `sampled_share`, or `labels: sampled`.",
@@ -249,7 +261,15 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         ),
         "reply_awaited": ErrorCode("A round waits for a reply from outside.", "`autoqec agents reply ROLE`."),
         "same_candidate": ErrorCode(
-            "The Coder proposed a candidate that was tried before; `round` names it.", "Propose another change."
+            "The Coder proposed a candidate that was tried before, or is tried now by an open round; `round` names it.",
+            "Propose another change.",
+        ),
+        "same_idea": ErrorCode(
+            "The Ideator proposed the idea of an open round; `round` names it.",
+            "Propose another idea, or wait until that round is closed.",
+        ),
+        "parent_open": ErrorCode(
+            "The Ideator proposed to start from a round that is open; `round` names it.", "Start from a closed round."
         ),
     },
     "History": {

@@ -49,7 +49,7 @@ CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     "verifier": _ANY_KIND,
     "stage": _ANY_KIND,
     "code": {**_ANY_KIND, "files": tuple},
-    "executor": _ANY_KIND,
+    "executor": {**_ANY_KIND, "check_with": dict},
     "host": {**_ANY_KIND, "domains": tuple, "tokens": tuple, "job": tuple},
     "command": _ANY_KIND,
 }

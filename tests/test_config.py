@@ -1,11 +1,13 @@
 """Settings: flag over variable over file over built-in, each with its source; mistakes name file and key."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autoqec.config import BUILTIN, OTHER_VARIABLES, config_template, load_settings, variable_of
+from autoqec.config import BUILTIN, OTHER_VARIABLES, Settings, config_template, load_settings, variable_of
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Profile, Simple
 
@@ -157,6 +159,14 @@ def test_a_profile_without_a_built_in_one_is_completed_from_dev(write):
 
 def test_a_byte_order_mark_is_no_mistake(write):
     assert load_settings(write("\ufeffjobs = 2"))["jobs"] == 2
+
+
+def test_another_process_gets_the_same_settings(write):
+    folder = write('[profiles.own]\ntrain_shots = 3\n[agents.coder]\nbase_url = "http://here"\n')
+    settings = load_settings(folder, {"jobs": 3, "max_wall": 2.5})
+    there = Settings.from_json(json.loads(json.dumps(settings.to_json())))
+    assert there == replace(settings, withheld=())
+    assert there.profiles["own"].train_shots == 3
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from autoqec.decoding.ensemble_file import require_solutions
 from autoqec.error_codes import CODES, GROUPS, page
 from autoqec.errors import AutoQECError, NotFoundError, UsageError, code_of
 from autoqec.loop.parents import ComposeConflict
+from autoqec.loop.role_questions import check_beside
 from autoqec.loop.round_steps import RoundEnded
 from autoqec.plugins import load_plugins
 from autoqec.runner import train as train_module
@@ -183,6 +184,21 @@ def saying_the_same(twin):
     raise AssertionError("it was not refused")
 
 
+def proposing_the_idea_of(other):
+    class Agent:
+        def reply(self, *arguments):
+            return {"text": "an idea"}
+
+    def check(message):
+        check_beside(message, [PastRound(other, "open", hypothesis="An idea!")])
+
+    try:
+        ask(Agent(), "ideator", Context({}, "r", 1, 1, {}, {}), check)
+    except AgentError as failed:
+        return RoundEnded("agent_error", failed)
+    raise AssertionError("it was not refused")
+
+
 class Answers:
     """A child that answers as a real one would: with what its far end makes of an exception, or by ending."""
 
@@ -295,6 +311,7 @@ FAILURES = {
     "coder's yaml": lambda patch: by_the_coder({"training.yaml": b"a: b: c\n"}),
     "coder's module": lambda patch: by_the_coder(OWN | {"stages/own/module.py": MODULE}),
     "the same again": lambda patch: saying_the_same("r/1"),
+    "the same idea": lambda patch: proposing_the_idea_of("r/1"),
     "ideator": lambda patch: by_an_agent("ideator", OSError("no such host")),
     "analyst": lambda patch: by_an_agent("analyst", UsageError("no model")),
     "conflict": lambda patch: RoundEnded("compose_conflict", ComposeConflict([])),
@@ -317,7 +334,7 @@ CAUSES = {
     "no teacher": "loss_needs_teacher", "no solutions": "ensemble_not_offered",
     "no file of a candidate": "compile_error", "coder's field": "unknown_field", "coder's value": "bad_value",
     "coder's kind": "unknown_kind", "coder's yaml": "bad_yaml", "coder's module": "custom_refused",
-    "the same again": "same_candidate", "ideator": "agent_failed", "analyst": "agent_failed",
+    "the same again": "same_candidate", "the same idea": "same_idea", "ideator": "agent_failed", "analyst": "agent_failed",
     "conflict": "compose_conflict", "crash": "crash", "silence": "timeout", "hostile": "hostile_syscall",
     "killed on shots": "crash", "no weights": "bad_weights", "weights of another": "weights_do_not_fit",
     "weights of another shape": "weights_do_not_fit",

@@ -44,6 +44,7 @@ def past_round(
         seconds=record.claim.seconds if record.claim else None,
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
+        screen="only" if results.metrics and results.metrics.rung and results.metrics.rung.alone else "auto",
     )
 
 

@@ -26,8 +26,9 @@ _PREVIOUS = 4_000
 #: Of what the lab's owner wrote.
 _STEERING = 20_000
 
-#: How many open rounds the prompt names.
-_OPEN = 16
+#: How many open rounds the prompt names; the share of what is left for files that says what their candidates change, and the
+#: characters of one file.
+_OPEN, _OPEN_FILES, _OPEN_TEXT = 16, 0.25, 2_000
 
 #: How many findings about a run the prompt contains.
 _FINDINGS = 8
@@ -162,6 +163,9 @@ def _past(role: Role, context: Context, tokens: int) -> str:
     left = tokens - sum(map(count_tokens, fixed))
     kept, gone = _rows(context, left // 2)
     left -= sum(count_tokens(quoted(row)) for row in kept)
+    changed = _open_files(context, int(_OPEN_FILES * left)) if role == "ideator" else []
+    left -= sum(count_tokens(quoted(item)) for item in changed)
+    fixed += [section("open_files", *changed)] if changed else []
     shown = section("history", *([{"left_out": gone, "why": "older, and not on the front"}] if gone else []), *kept)
     return "\n\n".join((shown, *fixed, section("files", *_files(context, left))))
 
@@ -230,6 +234,24 @@ def _beside(context: Context) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             for name, past in sorted(best.items())
         ],
     )
+
+
+def _open_files(context: Context, tokens: int) -> list[dict[str, Any]]:
+    """The files of open rounds' candidates that their first parents have not, the newest rounds', as many as fit."""
+    by_name = {past.name: past.files for past in context.history}
+    found: list[dict[str, Any]] = []
+    for past in reversed(context.open_rounds[-_OPEN:]):
+        before = by_name.get(past.fork_from[0], {}) if past.fork_from else {}
+        changed = {path: shortened(text, _OPEN_TEXT) for path, text in past.files.items() if before.get(path) != text}
+        item = without_empty(
+            {"round": past.name, "files": changed, "removed": sorted(before.keys() - past.files.keys())}
+        )
+        tokens -= count_tokens(quoted(item))
+        if tokens < 0:
+            break
+        if past.files:
+            found.append(item)
+    return found[::-1]
 
 
 def _baseline(context: Context) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from autoqec.config import BUILTIN, Settings, load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import Claim, Ledger, RoundRecord, load_run, push, require_writable
 from autoqec.loop.judging import Asked, judge
+from autoqec.loop.machine_share import require_memory
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, open_rounds, resume_round
 from autoqec.loop.opened_session import opened_session, require_plugins
+from autoqec.loop.parallel_rounds import ParallelRounds, Told
 from autoqec.loop.preflight import begin_run
 from autoqec.loop.round_state import read_state
 from autoqec.loop.session import Session, open_run
@@ -51,7 +53,7 @@ def lab_settings(ledger: Ledger, given: Mapping[str, Any]) -> Settings:
 def run_in_lab(
     ledger: Ledger,
     env: str | LoadedEnvironment | None,
-    rounds: int,
+    rounds: tuple[int, int],
     *,
     run: str | None,
     new: bool,
@@ -59,12 +61,15 @@ def run_in_lab(
     progress: Progress | None,
     given: Mapping[str, Any],
 ) -> list[RoundRecord]:
-    """Run rounds; see `autoqec.api.opened_lab.Lab.run`."""
-    if rounds < 1:
-        raise UsageError(f"rounds must be at least 1, not {rounds}", hint="lab.run(env, rounds=1)")
+    """Run rounds, so many in all and so many at once; see `autoqec.api.opened_lab.Lab.run`."""
+    wanted, at_once = rounds
+    for name, count in ("rounds", wanted), ("parallel", at_once):
+        if count < 1:
+            raise UsageError(f"{name} must be at least 1, not {count}", hint=f"lab.run(env, {name}=1)")
     settings, registry = lab_settings(ledger, given), load_plugins()
     require_writable(ledger)
     require_plugins(settings, registry)
+    require_memory(settings.profile, settings["profile"], at_once)
     chosen = open_run(
         ledger,
         registry,
@@ -74,10 +79,27 @@ def run_in_lab(
         fresh=new,
         seed=seed,
         dry=True,
+        remote=settings["claim_remote"],
     )
     with opened_session(ledger, registry, settings, chosen, progress or _unheard) as session:
         begin_run(session, fresh=new, seed=seed)
-        return run_rounds(session, rounds, partial(_shared, session))[0]
+        shared = partial(_shared, session)
+        return run_rounds(session, wanted, shared)[0] if at_once == 1 else _at_once(session, wanted, at_once, shared)
+
+
+def _at_once(session: Session, wanted: int, at_once: int, finished: Callable[[RoundRecord], None]) -> list[RoundRecord]:
+    """Run rounds, several of them at once; if one is not closed, the others are, and its error is raised then."""
+    told = Told(
+        event=lambda place, event: session.report(event),
+        over=lambda place: None,
+        finished=finished,
+        failed=lambda failure: None,
+    )
+    rounds = ParallelRounds(session, wanted, at_once, told)
+    rounds.run()
+    for failure in rounds.failures:
+        raise failure.error
+    return rounds.records
 
 
 def resume_in_lab(

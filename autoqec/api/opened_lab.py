@@ -113,6 +113,7 @@ class Lab:
         env: str | Environment | None = None,
         *,
         rounds: int = 1,
+        parallel: int = 1,
         run: str | None = None,
         new: bool = False,
         seed: int | None = None,
@@ -126,6 +127,7 @@ class Lab:
         Args:
             env: The environment, its name, or the path of its file; by default the lab's `default_env`.
             rounds: How many.
+            parallel: How many at once, each in a process of its own; they are returned in the order in which they close.
             run: The run to continue or to start; by default the environment's latest.
             new: Start a new run.
             seed: The seed of the run: same seed, same rounds.
@@ -143,7 +145,9 @@ class Lab:
         from autoqec.api.lab_work import run_in_lab
 
         chosen = env if env is None or isinstance(env, str) else env.loaded
-        found = run_in_lab(self._ledger, chosen, rounds, run=run, new=new, seed=seed, progress=progress, given=settings)
+        found = run_in_lab(
+            self._ledger, chosen, (rounds, parallel), run=run, new=new, seed=seed, progress=progress, given=settings
+        )
         return self._done(found)
 
     def resume(self, run: str | None = None, *, progress: Progress | None = None, **settings: Any) -> Rounds:

@@ -153,6 +153,7 @@ NAMES: Mapping[str, Names] = {
     **dict.fromkeys(("decoders", "baseline", "gated"), _decoders),
     **dict.fromkeys(("remote", "claim_remote"), _remotes),
     "drop name": _runs_or_rounds,
+    "round like": _runs,
     "diagnose name": _runs_or_rounds,
     "plot names": _runs_or_rounds,
     "export round_name": _runs_or_rounds,

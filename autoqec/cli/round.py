@@ -9,6 +9,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import command_display, open_lab, run_session, say_loading, share_results, waits
+from autoqec.cli.parallel import MOST_AT_ONCE, check_parallel, rounds_at_once, say_in_vain
 from autoqec.cli.run_seed import RunSeed
 
 if TYPE_CHECKING:
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
-@click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many rounds to run.")
+@click.option(
+    "--rounds",
+    default=None,
+    type=click.IntRange(1, 100_000),
+    help="How many rounds to run: 1 by default, or with --like as many as that run has.",
+)
+@click.option(
+    "--parallel",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_AT_ONCE),
+    help="How many rounds to run at once, each in a process of its own. They share the processors and the memory.",
+)
 @click.option(
     "--run",
     "run_name",
@@ -34,6 +47,12 @@ if TYPE_CHECKING:
     type=RunSeed(),
     help="Seed of the run to continue or to start: same seed, same rounds. A whole number, or the 64 hex digits that a report "
     "prints of a run.",
+)
+@click.option(
+    "--like",
+    default=None,
+    metavar="RUN",
+    help="Repeat RUN in a new run: the same seed, and each round sees those rounds as closed that it saw as closed there.",
 )
 @click.option(
     "--remote",
@@ -63,13 +82,16 @@ if TYPE_CHECKING:
 @options.profile_option
 @options.agent_options
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(
     env: str | None,
-    rounds: int,
+    rounds: int | None,
+    parallel: int,
     run_name: str | None,
     fresh: bool,
     seed: int | None,
+    like: str | None,
     origin: str | None,
     untrained: bool,
     dry_run: bool,
@@ -85,35 +107,42 @@ def command(
     completed (a round that is not VERIFIED, or that its screen ended, counts as completed). Exit code 4 if a budget is spent;
     continue with `autoqec resume` and a larger budget.
     """
-    from autoqec.history import require_writable
+    from autoqec.history import load_run, require_writable
 
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
+    check_parallel(parallel, like, alone=not (record or replay), new=not (env or origin or seed is not None))
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     say_loading(quiet=quiet)
     from autoqec.agents.agent_contract import ROLES
     from autoqec.agents.tape import Recorder
     from autoqec.loop.carried_start import check_origin
+    from autoqec.loop.machine_share import require_memory
     from autoqec.loop.opened_session import require_plugins
+    from autoqec.loop.parallel_rounds import order_of
     from autoqec.loop.preflight import begin_run
-    from autoqec.loop.session import make_agent, open_run
+    from autoqec.loop.session import make_agent, open_run, run_environment
     from autoqec.plugins import load_plugins
     from autoqec.views.status_text import say_open_rounds
     from autoqec.whole_files import require_place
 
     require_plugins(settings, registry := load_plugins())
+    require_memory(settings.profile, settings["profile"], parallel)
     tape = _tape(replay, ledger)
+    repeated = load_run(ledger, like) if like else None
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
+    fresh |= repeated is not None
     run = open_run(
         ledger,
         registry,
-        env=env or settings["default_env"],
+        env=run_environment(repeated) if repeated else env or settings["default_env"],
         env_given=env is not None,
         run_name=run_name,
         fresh=fresh,
-        seed=seed,
+        seed=(seed := int(repeated.settings["seed"], 16)) if repeated else seed,
         dry=True,
+        remote="" if dry_run or tape else settings["claim_remote"],
     )
     if origin is not None:
         check_origin(ledger, run, origin)
@@ -124,12 +153,17 @@ def command(
         if dry_run:
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
-            return _dry(session, rounds, quiet=quiet, as_json=as_json)
+            return _dry(session, rounds or 1, quiet=quiet, as_json=as_json)
+        order = order_of(session, like) if like else None
+        wanted = min(rounds or len(order), len(order)) if order else rounds or 1
         if not quiet:
             say_open_rounds(ledger, run.name)
-        begin_run(session, fresh=fresh or tape is not None, seed=seed, carried_alone=origin is not None and rounds == 1)
+        begin_run(session, fresh=fresh or tape is not None, seed=seed, carried_alone=origin is not None and wanted == 1)
         session.recorder = Recorder(Path(record), run_head(session.run)) if record else None
-        return _rounds(session, min(rounds, tape.rounds) if tape else rounds, origin, untrained, as_json=as_json)
+        if parallel > 1 or order is not None:
+            began = [] if origin is None else [_carried_round(session, origin, untrained=untrained)]
+            return rounds_at_once(session, wanted, parallel, order, began, quiet=quiet, as_json=as_json)
+        return _rounds(session, min(wanted, tape.rounds) if tape else wanted, origin, untrained, as_json=as_json)
 
 
 def _rounds(session: Session, wanted: int, origin: str | None, untrained: bool, *, as_json: bool) -> int:
@@ -153,7 +187,7 @@ def _rounds(session: Session, wanted: int, origin: str | None, untrained: bool, 
     except ReplyAwaited as error:
         return waits(error)
     if in_vain:
-        _say_in_vain(session)
+        say_in_vain(session)
     return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
 
 
@@ -172,17 +206,6 @@ def _carried_round(session: Session, origin: str, *, untrained: bool) -> RoundRe
 
     require_a_rounds_time(session)
     return run_round(session, *carried_start(session, origin, untrained=untrained))
-
-
-def _say_in_vain(session: Session) -> None:
-    from autoqec.loop.diagnosis_input import findings
-    from autoqec.views.console import say
-    from autoqec.views.diagnosis_text import headline
-
-    run, settings = session.run.name, session.settings
-    say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run}")
-    for line in headline(findings(session.ledger, session.registry, settings, run)):
-        say(line)
 
 
 def _tape(path: str | None, ledger: Ledger) -> Tape | None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from autoqec.agents.agent_contract import Context, Role
+from autoqec.agents.agent_contract import Context, PastRound, Role
 from autoqec.agents.asking import ask
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.agents.role_messages import Hypothesis, Proposal
+from autoqec.agents.same_ideas import same_idea
 from autoqec.agents.tape import TapedAgent
 from autoqec.candidate.schema import candidate_hash
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history import read_candidate
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.candidate_files import canonical_files, sources_of, texts_of
 from autoqec.loop.parents import check_parents, find_start
@@ -86,17 +86,42 @@ def check_hypothesis(session: Session, view: RoundView, message: Hypothesis) -> 
         raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 
 
+def check_beside(message: Hypothesis, open_rounds: Iterable[PastRound]) -> None:
+    """Refuse an agent's hypothesis that starts from an open round, or is the idea of one.
+
+    Args:
+        message: The hypothesis.
+        open_rounds: The open rounds, as its round sees them.
+
+    Raises:
+        UsageError: It is one of these.
+    """
+    for other in open_rounds:
+        if other.name in message.fork_from:
+            problem = f"{other.name} is open, and has no weights and no results yet; start from a round that is closed"
+            raise UsageError(problem, code="parent_open", about={"round": other.name})
+        if same_idea(message, other):
+            problem = f"this idea is tried now, by {other.name}; propose another"
+            raise UsageError(problem, code="same_idea", about={"round": other.name})
+
+
 def ask_ideator(session: Session, state: RoundState) -> Question:
     """The Ideator's question."""
     told, view = _told(session, state, family=family_rounds(session)), round_view(session, state.claim.number)
-    return Question("ideator", told, lambda message: check_hypothesis(session, view, message))
+
+    def usable(message: Hypothesis) -> None:
+        check_beside(message, told.open_rounds)
+        check_hypothesis(session, view, message)
+
+    return Question("ideator", told, usable)
 
 
 def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:
     """The Coder's question, with the files that the candidate starts from."""
-    closed = round_view(session, state.claim.number).closed
-    past = past_rounds(closed, lambda commit: read_candidate(session.ledger, commit))
-    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
+    hypothesis = hypothesis_of(state).model_dump(mode="json")
+    told = _told(session, state, hypothesis=hypothesis, parent_files=texts_of(start))
+    known = (*told.open_rounds, *told.history)
+    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in known if r.files}
 
     def usable(message: Proposal) -> None:
         written = canonical_files(session, sources_of(message, start))
@@ -106,8 +131,7 @@ def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -
             problem = f"this candidate is the same as {twin}; propose another"
             raise UsageError(problem, code="same_candidate", about={"round": twin})
 
-    hypothesis = hypothesis_of(state).model_dump(mode="json")
-    return Question("coder", _told(session, state, hypothesis=hypothesis, parent_files=texts_of(start)), usable)
+    return Question("coder", told, usable)
 
 
 def ask_analyst(session: Session, state: RoundState) -> Question:

@@ -46,6 +46,7 @@ def open_rounds(session: Session, view: RoundView) -> tuple[PastRound, ...]:
                 hypothesis=past.hypothesis or str(idea.get("text", "")),
                 fork_from=past.fork_from or parents,
                 compose=past.compose if past.files else str(idea.get("compose", "none")),
+                screen="only" if idea.get("screen") == "only" else "auto",
             )
         )
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from autoqec.agents.agent_contract import ROLES, Context, Estimate, Reply, Role
@@ -12,6 +13,7 @@ from autoqec.agents.calls import Call
 from autoqec.agents.context_parts import Progress
 from autoqec.errors import AutoQECError
 from autoqec.history import Claim, Ledger, attach, attached_numbers, read_attachment
+from autoqec.history.store.refs import write_lock
 from autoqec.json_values import JsonObject
 from autoqec.loop.session import Session
 
@@ -113,14 +115,16 @@ class TracedCalls:
     def begin(self, role: Role, attempt: int, estimate: Estimate) -> None:
         """See `CallLog.begin`."""
         limits, run = self._session.limits, self._claim.run
-        if limits and self._session.tape is None:
-            require_left(limits, spent_on(run_calls(self._session.ledger, run)), estimate, run=run)
-        self._estimates[role, attempt] = estimate
-        if estimate.tokens:
-            # A call that a kill interrupts may cost money: from here on it counts with its reserved estimate.
-            call = self._call(role, attempt)
-            end = _BEGUN if not call.lost else f".begun-{call.lost}.json"
-            self._attach(role, attempt, {end: _encoded(call.to_dict())})
+        # Rounds beside this one take from the same budget: between the check and what is reserved, none of them looks.
+        with write_lock(self._session.ledger) if limits else nullcontext():
+            if limits and self._session.tape is None:
+                require_left(limits, spent_on(run_calls(self._session.ledger, run)), estimate, run=run)
+            self._estimates[role, attempt] = estimate
+            if estimate.tokens:
+                # A call that a kill interrupts may cost money: from here on it counts with its reserved estimate.
+                call = self._call(role, attempt)
+                end = _BEGUN if not call.lost else f".begun-{call.lost}.json"
+                self._attach(role, attempt, {end: _encoded(call.to_dict())})
 
     def end(self, role: Role, attempt: int, reply: Reply, seconds: float, context: Context) -> None:
         """See `CallLog.end`."""

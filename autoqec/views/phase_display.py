@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from autoqec.counted_words import counted
 from autoqec.phases import Phase, duration
 from autoqec.views.console import erased_for_output, err, plain, say
 
@@ -109,7 +110,11 @@ class PhaseDisplay:
     def say(self, text: str) -> None:
         """Print a line that stays, unless all shall be quiet."""
         if not self._quiet:
-            say(text)
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        """Print a line of this display."""
+        say(text)
 
     def _go_on(self, phase: Phase) -> None:
         """A further line of a log where a phase is long, or has done another quarter."""
@@ -122,7 +127,7 @@ class PhaseDisplay:
 
     def _line(self, text: str) -> None:
         self._told = self.clock()
-        say(text)
+        self._put(text)
 
     def _end(self) -> None:
         """Say what the phase took, where that is worth a line."""
@@ -131,7 +136,7 @@ class PhaseDisplay:
             return
         took = self.clock() - phase.began
         if took >= _TOLD:
-            say(f"{phase.title}: {phase.outcome} in {duration(took)}")
+            self._put(f"{phase.title}: {phase.outcome} in {duration(took)}")
 
     def _draw(self, *, at_once: bool) -> None:
         if self._live is None:
@@ -175,6 +180,8 @@ def parts_of(phase: Phase, now: float) -> list[tuple[int, str]]:
         parts.append((1, f"{phase.done:,} {phase.unit}"))
     if phase.note:
         parts.append((4, phase.note))
+    if phase.workers is not None:
+        parts.append((4, counted(phase.workers, "worker")))
     if rate is not None:
         made = phase.unit if phase.made is None else "shots"
         parts.append((3, f"{rate:,.0f} {made}/s" if rate >= 10 else f"{rate:.2g} {made}/s"))

@@ -1,8 +1,8 @@
 """Successive halving: several ideas end at their screens, and the better half of them train on (Jamieson and Talwalkar 2016).
 
 With the option `bracket`, K rounds in a row ask for the screen alone. Then forks of the better half of them, by the ratio to
-plain decoding at the screen, train on from those weights. Brackets are read from the history, so an interrupted run goes on where
-it was.
+plain decoding at the screen, train on from those weights. Brackets are read from the history and from the open rounds, so an
+interrupted run goes on where it was. A bracket of which a round is open has no better half yet.
 
 With or without it, `search` trains a round on that its screen ended if it was better there than half of the rounds that passed
 theirs: its rival was good, rather than it bad (Li et al. 2020).
@@ -20,7 +20,7 @@ from autoqec.candidate_paths import TRAINING_FILE
 from .affording import allowed
 from .normal_form import normal_form
 from .relations import fork_reply
-from .space import Parsed, code_of, parse, was_tried
+from .space import Parsed, code_of, known_rounds, parse, was_tried
 
 #: The most rounds of a bracket.
 MOST = 16
@@ -36,11 +36,18 @@ def in_bracket(size: int, ideate: Callable[[Context], HypothesisMessage], contex
     """
     if size <= 1:
         return ideate(context)
-    screened = [past for past in _own(context) if past.metrics and past.metrics.rung and past.metrics.rung.alone]
+    at_work = {past.name for past in context.open_rounds if past.screen == "only"}
+    screened = [
+        past
+        for past in known_rounds(context)
+        if _is_own(past, context) and (past.name in at_work or _ended_at_its_wish(past))
+    ]
     whole = len(screened) // size * size
     for first in range(0, whole, size):
-        winners = sorted(screened[first : first + size], key=_ratio)[: size // 2]
-        for winner in winners:
+        bracket = screened[first : first + size]
+        if any(past.name in at_work for past in bracket):
+            continue
+        for winner in sorted(bracket, key=_ratio)[: size // 2]:
             reply = trained_on(winner, context, f"it was among the better half of {size} rounds at their screens")
             if reply is not None:
                 return reply
@@ -69,7 +76,9 @@ def trained_on(past: PastRound, context: Context, why: str) -> HypothesisMessage
     """Return the fork that trains a round on from its screen; None if there was one, or it does not fit limits and time."""
     rung = past.metrics.rung if past.metrics else None
     if rung is None or any(
-        each.fork_from == (past.name,) and _trains_on(each, past, context) for each in _own(context)
+        each.fork_from == (past.name,) and _trains_on(each, past, context)
+        for each in known_rounds(context)
+        if _is_own(each, context)
     ):
         return None
     parsed: Parsed = parse(past.files)
@@ -95,7 +104,16 @@ def _trains_on(child: PastRound, parent: PastRound, context: Context) -> bool:
 
 
 def _own(context: Context) -> Sequence[PastRound]:
-    return [past for past in context.history if past.name.startswith(f"{context.run}/") and past.files]
+    return [past for past in context.history if _is_own(past, context)]
+
+
+def _ended_at_its_wish(past: PastRound) -> bool:
+    """Tell whether a round ended at its screen because its hypothesis asked for that."""
+    return past.metrics is not None and past.metrics.rung is not None and past.metrics.rung.alone
+
+
+def _is_own(past: PastRound, context: Context) -> bool:
+    return past.name.startswith(f"{context.run}/") and bool(past.files)
 
 
 def _ratio(past: PastRound) -> tuple[float, int]:

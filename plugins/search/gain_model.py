@@ -4,6 +4,10 @@ The relative gain is one minus the ratio to the plain decoder, so rounds of diff
 candidates is a sum: one term says whether they are of one environment, one for the kinds of their stages, one for whether they
 have an ensemble, and one for each field. So a change that helped one candidate is expected to help others too. A round of another
 environment counts as one with further noise. The noise of a round follows from its paired counts.
+
+A round that is open now counts at its expected value, as if it had ended with the gain that the model expects of it (Ginsbourger
+et al. 2010). That leaves the expectation of every candidate unchanged, and makes the model surer of candidates that are like it.
+So rounds that run at once try different things.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp, sqrt
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -108,7 +113,7 @@ class GainModel:
     """The model after some rounds.
 
     Args:
-        context: Its history and its family are what the model knows.
+        context: Its history and its family are what the model knows; its open rounds count at their expected values.
     """
 
     def __init__(self, context: Context):
@@ -124,24 +129,45 @@ class GainModel:
             noise_of(past) ** 2 + _ELSEWHERE**2 * (place.env != own)
             for (past, _), place in zip(known, self._places, strict=True)
         ]
+        self._open = [place_of(parse(past.files), context) for past in context.open_rounds if past.files]
 
     @cached_property
     def _solved(self) -> tuple[np.ndarray, np.ndarray, float]:
         """The inverse of the covariance, that times the gains less their mean, and their mean."""
-        between = np.array([[_covariance(a, b) for b in self._places] for a in self._places])
-        inverse = np.linalg.inv(between + np.diag(self._noises))
+        inverse = _inverse(self._places, self._noises)
         mean = float(np.mean(self._gains))
         return inverse, inverse @ (np.array(self._gains) - mean), mean
+
+    @cached_property
+    def _looked_at(self) -> tuple[list[Place], np.ndarray]:
+        """The places of rounds that have ended and of open ones, and the inverse of their covariance."""
+        if not self._open:
+            return self._places, self._solved[0]
+        noise = median(self._noises) if self._noises else _NOISE**2
+        places = [*self._places, *self._open]
+        return places, _inverse(places, [*self._noises, *(noise for _ in self._open)])
 
     def predict(self, parsed: Parsed) -> tuple[float, float]:
         """Return the expected relative gain of a candidate and its standard deviation; (0, large) without any round."""
         place = place_of(parsed, self._context)
-        if not self._places:
+        if not self._places and not self._open:
             return place.expected, _LEVEL
-        inverse, weights, mean = self._solved
-        along = np.array([_covariance(place, other) for other in self._places])
+        places, inverse = self._looked_at
+        along = np.array([_covariance(place, other) for other in places])
         left = _covariance(place, place) - float(along @ inverse @ along)
-        return mean + place.expected + float(along @ weights), sqrt(max(left, 0.0))
+        return self._expected(place, along), sqrt(max(left, 0.0))
+
+    def _expected(self, place: Place, along: np.ndarray) -> float:
+        """What rounds that have ended say; an open one adds nothing to it."""
+        if not self._places:
+            return place.expected
+        _, weights, mean = self._solved
+        return mean + place.expected + float(along[: len(weights)] @ weights)
+
+
+def _inverse(places: Sequence[Place], noises: Sequence[float]) -> np.ndarray:
+    between = np.array([[_covariance(a, b) for b in places] for a in places])
+    return np.asarray(np.linalg.inv(between + np.diag(noises)))
 
 
 def _tells(past: PastRound) -> bool:

@@ -1,6 +1,7 @@
 """Proposes changes with a tree-structured Parzen estimator over gain, FLOPs and parameters, rebuilt from past rounds.
 
-Rounds of the family are its oldest trials. Only a few fields of the parent change at once, fewer the more forks there were: a
+Rounds of the family are its oldest trials, and open rounds its newest: each with the gain that the model expects of it, and the
+costs of its parents. Only a few fields of the parent change at once, fewer the more forks there were: a
 round is then a small diff with a clear effect, and siblings that changed different fields can merge.
 """
 
@@ -15,6 +16,7 @@ from autoqec.agents.agent_contract import Context, PastRound
 from .affording import violation
 from .ensemble_space import set_field
 from .family import elsewhere
+from .gain_model import GainModel
 from .normal_form import normal_form
 from .relations import Aims, aims
 from .retraining import trained_if_needed, with_training
@@ -37,7 +39,23 @@ def fields_per_round(context: Context) -> int:
     return max(1, _FIELDS_AT_FIRST - forks // _FORKS_EACH)
 
 
-def _trials(context: Context) -> list[tuple[PastRound, Context, Aims]]:
+#: What the estimator learns from: a round, its context, and what it gained and cost.
+Trial = tuple[PastRound, Context, Aims]
+
+
+def expected_trials(model: GainModel, context: Context) -> list[Trial]:
+    """Return the open rounds at their expected values; without one whose parents' costs are not known."""
+    costs = {past.name: aims(past)[1:] for past in context.history if past.status == "ok" and past.metrics}
+    found: list[Trial] = []
+    for past in context.open_rounds:
+        known = [costs[name] for name in past.fork_from if name in costs]
+        if past.files and known:
+            flops, params = (max(each) for each in zip(*known, strict=True))
+            found.append((past, context, (model.predict(parse(past.files))[0], flops, params)))
+    return found
+
+
+def _trials(context: Context) -> list[Trial]:
     """Return what the estimator learns from, the oldest first: rounds of the family, then those of the run.
 
     FLOPs and parameters grow with a code, so those of another environment are shifted until its cheapest round costs as much as
@@ -51,8 +69,8 @@ def _trials(context: Context) -> list[tuple[PastRound, Context, Aims]]:
 def _shifted(
     costs: Aims,
     there: Context,
-    family: Sequence[tuple[PastRound, Context, Aims]],
-    own: Sequence[tuple[PastRound, Context, Aims]],
+    family: Sequence[Trial],
+    own: Sequence[Trial],
 ) -> Aims:
     theirs = [each for _, other, each in family if other.environment == there.environment]
     ours = [each for past, _, each in own if past.status == "ok"] or theirs
@@ -60,12 +78,12 @@ def _shifted(
     return costs[0], costs[1] + flops, costs[2] + params
 
 
-def _study(context: Context, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+def _study(context: Context, expected: Sequence[Trial], sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
-    for past, there, costs in _trials(context):
+    for past, there, costs in (*_trials(context), *expected):
         parsed = parse(past.files)
         whole = normal_form(parsed, there)
         kept = {key: values for key, values in choices(parsed, there).items() if whole[key[0]].get(key[1]) in values}
@@ -87,13 +105,14 @@ def _distribution(values: Sequence[Any]) -> optuna.distributions.IntDistribution
     return optuna.distributions.IntDistribution(0, len(values) - 1)
 
 
-def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list[str]]:
+def mutate(parent: PastRound, context: Context, salt: int, expected: Sequence[Trial] = ()) -> tuple[Parsed, list[str]]:
     """Propose a candidate near the parent.
 
     Args:
         parent: The round to fork.
         context: The context with past rounds.
         salt: A different salt gives a different proposal from the same context.
+        expected: The open rounds; see `expected_trials`.
 
     Returns:
         The new candidate, and a description of each change.
@@ -105,7 +124,7 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     open_choices = {key: values for key, values in choices(parsed, context).items() if len(values) > 1}
     chosen = random.Random(seed).sample(sorted(open_choices), min(fields_per_round(context), len(open_choices)))  # noqa: S311
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
-    study = _study(context, sampler)
+    study = _study(context, expected, sampler)
     trial = study.ask()
     changes, whole = [], normal_form(parsed, context)
     for path, field in sorted(chosen):

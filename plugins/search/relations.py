@@ -15,7 +15,7 @@ from autoqec.results.reasons import FOUND_OUT
 from autoqec.results.rungs import COMPLETE
 
 from .affording import violation
-from .space import Parsed, code_of, known_rounds, parse, unparse
+from .space import Parsed, code_of, is_in_flight, known_rounds, parse, unparse
 
 #: A merge needs two rounds.
 _FEWEST_TO_COMPOSE = 2
@@ -90,14 +90,20 @@ def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[tuple[PastRound, PastRound]]:
-    """Yield pairs, in order, that are unrelated, were never merged, do not conflict, and whose second round gains too."""
+    """Yield pairs, in order, that are unrelated, were never merged, do not conflict, and whose second round gains too.
+
+    A pair whose merge is what an open round tries is left out.
+    """
     tried = {tuple(sorted(past.fork_from)) for past in known_rounds(context) if past.compose != "none"}
     tried |= {tuple(sorted(names)) for names in context.failed_composes}
     parents = {past.name: past.fork_from for past in context.history}
     for first, second in combinations(rounds, 2):
         related = first.name in ancestors(second.name, parents) or second.name in ancestors(first.name, parents)
         new = tuple(sorted((first.name, second.name))) not in tried
-        if not related and new and aims(second)[0] > 0 and not _disagree(first, second, context):
+        if related or not new or aims(second)[0] <= 0 or _disagree(first, second, context):
+            continue
+        code = {**code_of(first.files), **code_of(second.files)}
+        if not (context.open_rounds and is_in_flight(merged((first, second), context), code, context)):
             yield first, second
 
 
@@ -154,8 +160,8 @@ def _keeps_weights(past: PastRound, context: Context) -> bool:
 
 
 def composes_due(context: Context, every: int) -> bool:
-    """Tell whether a compose is due: one of every `every` rounds should be one, and the last ones were not."""
-    recent = context.history[-(every - 1) :]
+    """Tell whether a compose is due: one of every `every` rounds should be one, and the last ones, open or closed, were not."""
+    recent = known_rounds(context)[-(every - 1) :]
     return len(recent) >= _FEWEST_TO_COMPOSE and all(past.compose == "none" for past in recent)
 
 

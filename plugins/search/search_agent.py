@@ -25,7 +25,7 @@ from .family import family_recipe
 from .gain_model import GainModel
 from .normal_form import normal_form
 from .opening import cheap_fork, ensemble_fork
-from .optimiser import mutate
+from .optimiser import expected_trials, mutate
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, merged, pairs_to_compose, usable
 from .roles import EmbeddedAgent
 from .space import Parsed, code_of, known_rounds, parse, template_files, templates_here, unparse, was_tried
@@ -75,13 +75,30 @@ class SearchAgent(EmbeddedAgent):
                 return compose_reply(pair, context)
         if fresh and context.round % (_LATER_TEMPLATE_EVERY if _has_ensemble(good) else _TEMPLATE_EVERY) == 1:
             return fresh[0]
-        return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
+        return _fork(good, context) or (fresh[0] if fresh else _variation(context))
 
 
 _NOTHING: HypothesisMessage = {
     "text": "",
     "hint": "the search space is exhausted, or nothing in it fits the limits and the budget",
 }
+
+
+def _variation(context: Context) -> HypothesisMessage:
+    """Return a variation of the first template, while open rounds try all templates and no possible parent has ended."""
+    if not context.open_rounds:
+        return _NOTHING
+    first = template_files(templates_here(context)[0], context)
+    for salt in range(_DRAWS):
+        parsed, changes = mutate(PastRound("", "open", files=first), context, salt)
+        if changes and allowed(parsed, context) and not was_tried(parsed, {}, context):
+            text = f"A variation of the first pipeline: {', '.join(changes)}"
+            return {
+                "text": text,
+                "rationale": "No round has ended yet.",
+                "hint": json.dumps({"files": unparse(parsed)}),
+            }
+    return _NOTHING
 
 
 def _fresh_templates(good: list[PastRound], context: Context) -> list[HypothesisMessage]:
@@ -170,11 +187,12 @@ def _fork(good: list[PastRound], context: Context) -> HypothesisMessage | None:
     if not good:
         return None
     model = GainModel(context)
+    beside = expected_trials(model, context)
     parent, for_gain = _parents(good, model, context)
     spare: HypothesisMessage | None = None
     proposed: list[tuple[float, float, Parsed, list[str]]] = []
     for salt in range(_DRAWS):
-        parsed, changes = mutate(parent, context, salt)
+        parsed, changes = mutate(parent, context, salt, beside)
         if not changes or was_tried(parsed, code_of(parent.files), context):
             continue
         if allowed(parsed, context):

@@ -123,16 +123,29 @@ def unparse(parsed: Mapping[str, JsonObject]) -> dict[str, str]:
 
 
 def known_rounds(context: Context) -> tuple[PastRound, ...]:
-    """Return the run's closed rounds, and those that other processes are working on now."""
-    return (*context.history, *context.open_rounds)
+    """Return the run's closed rounds, and those that other processes are working on now, in the order of their numbers."""
+    return tuple(sorted((*context.history, *context.open_rounds), key=_number))
+
+
+def _number(past: PastRound) -> int:
+    return int(past.name.rsplit("/", 1)[1])
 
 
 def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
     """Tell whether a round, closed or open, has this candidate: the same fields in every file, and the same code."""
+    return _is_among(known_rounds(context), parsed, code, context)
+
+
+def is_in_flight(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
+    """Tell whether an open round has this candidate."""
+    return _is_among(context.open_rounds, parsed, code, context)
+
+
+def _is_among(rounds: Sequence[PastRound], parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
     wanted = normal_form(parsed, context)
     return any(
         normal_form(parse(past.files), context) == wanted
-        for past in known_rounds(context)
+        for past in rounds
         if past.files and code == code_of(past.files)
     )
 

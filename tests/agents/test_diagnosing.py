@@ -143,6 +143,9 @@ SHOWN = {
         failed("train_error", "the weights take 70 MiB; at most 50 are kept in git"), "70 MiB", "narrower"),
     "same_candidate": (
         failed("agent_error", UNUSABLE + "this candidate is the same as r-1/2; propose another"), "r-1/2", "--trace"),
+    "same_idea": (
+        failed("agent_error", UNUSABLE + "this idea is tried now, by r-1/2; propose another", code="same_idea",
+               about={"round": "r-1/2", "role": "ideator"}), "r-1/2", "fewer rounds at once"),
     "reply_unusable": (
         failed("agent_error", "the ideator's reply could not be used: text: Field required"), "required", "reply of the ideator"),
     "agent_failed": (failed("agent_error", "the analyst failed: OSError: no such host"), "no such host", "--analyst"),

@@ -243,3 +243,26 @@ def test_an_ideator_reads_a_line_of_each_open_round_and_of_the_best_round_of_eac
     ]
     assert not {"open_rounds", "family"} & bodies(render("ideator", context()).text).keys()
     assert not {"open_rounds", "family"} & bodies(render("coder", context(family=family)).text).keys()
+
+
+def test_an_ideator_reads_what_open_candidates_change_of_their_parents_within_a_share_of_the_prompt():
+    parent = past(1, files={"a.yaml": "x: 1\n", "b.yaml": "y: 1\n"})
+    open_rounds = (
+        past(7, fork_from=("r-abcd/1",), files={"a.yaml": "x: 1\n", "c.yaml": "z: 1\n"}),
+        past(8, files={"a.yaml": "x" * 3_000}),
+        past(9, files={}),
+    )
+    here = context(history=(parent,), open_rounds=open_rounds)
+    told = bodies(render("ideator", here).text)["open_files"]
+    assert told[0] == {"round": "r-abcd/7", "files": {"c.yaml": "z: 1\n"}, "removed": ["b.yaml"]}
+    assert told[1]["files"]["a.yaml"].endswith("(1,000 characters more)")
+    assert len(told) == 2, "of a round without files nothing is told"
+    assert "open_files" not in bodies(render("coder", here).text)
+    many = tuple(past(10 + n, files={f"{n}.yaml": "x" * 2_000}) for n in range(16))
+    whole, cut = (
+        bodies(render("ideator", context(open_rounds=many), limit=limit).text)["open_files"]
+        for limit in (200_000, 30_000)
+    )
+    assert len(whole) == 16
+    assert [each["round"] for each in cut] == [each["round"] for each in whole[-len(cut) :]], "the newest stay"
+    assert 0 < len(cut) < 16

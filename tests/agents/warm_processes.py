@@ -34,6 +34,7 @@ _PYTHON = sys.executable
 #: What is forked: the arguments of an interpreter, up to those of the program.
 _CHILD = ["-I", "-m", "autoqec.sandbox.child"]
 _COMMAND = ["-m", "autoqec"]
+_ROUND = ["-P", "-m", "autoqec.loop.serve_round"]
 
 #: Targets of children that start no child.
 _LEAVES = ("autoqec.runner.worker:", "autoqec.sandbox.fork_server:")
@@ -110,7 +111,7 @@ def _wanted(arguments: list[str]) -> tuple[str, list[str]] | None:
     """What a command line would run: a module and its arguments, if that is one of those that are forked."""
     if arguments[:1] != [_PYTHON]:
         return None
-    for beginning in (_CHILD, _COMMAND):
+    for beginning in (_CHILD, _COMMAND, _ROUND):
         if arguments[1 : 1 + len(beginning)] == beginning:
             return beginning[-1], arguments[1 + len(beginning) :]
     return None
@@ -178,6 +179,7 @@ def _import() -> None:
     """Import what a round's processes import."""
     for name in (
         "autoqec.cli.main",
+        "autoqec.loop.one_round",
         "autoqec.runner.training",
         "autoqec.runner.warm_up",
         "autoqec.runner.worker",
@@ -338,8 +340,8 @@ def _begin(request: dict[str, Any]) -> None:
     _open_streams()
     torch.set_num_threads(int(request["environment"].get("OMP_NUM_THREADS", "1")))
     sys.argv = [request["module"], *request["arguments"]]
-    if request["module"] == "autoqec":
-        runpy.run_module("autoqec", run_name="__main__", alter_sys=False)
+    if request["module"] != _CHILD[-1]:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=False)
     else:
         from autoqec.sandbox.child import _main
 

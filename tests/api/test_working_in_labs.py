@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
         (lambda: lab.run("tiny", jobs=-1), UsageError, "jobs must be", ""),
         (lambda: lab.run("nothing"), NotFoundError, "no environment named 'nothing'", "tiny"),
         (lambda: lab.run("tiny", rounds=0), UsageError, "rounds must be at least 1", "lab.run"),
+        (lambda: lab.run("tiny", parallel=0), UsageError, "parallel must be at least 1", "lab.run"),
+        (lambda: lab.run("tiny", parallel=10**6), UsageError, "training may take .* GiB in all", "memory_gib"),
         (lambda: lab.verify("exp/none/1"), NotFoundError, "no run 'none'", "autoqec"),
     ]
     for act, kind, said, hint in refused:
@@ -103,6 +106,29 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
             act()
         assert hint in (caught.value.hint or "")
     assert list(lab.runs()) == list(lab.rounds()) == []
+
+
+def test_rounds_at_once_are_told_to_the_same_function_and_a_failure_is_raised_at_the_end(lab, played, monkeypatch):
+    failures, events = [], []
+
+    class Rounds:
+        def __init__(self, session, wanted, at_once, told):
+            self.session, self.asked, self.told = session, (wanted, at_once), told
+            self.records, self.failures = [], failures
+
+        def run(self):
+            assert self.asked == (3, 2)
+            self.told.event(1, {"event": "round", "run": self.session.run.name, "round": 1})
+            self.records.append(many_rounds.run_round(self.session))
+            self.told.finished(self.records[0])
+
+    monkeypatch.setattr(lab_work, "ParallelRounds", Rounds)
+    monkeypatch.setattr(lab_work, "require_memory", lambda *told: None)
+    (found,) = lab.run("tiny", rounds=3, parallel=2, progress=events.append)
+    assert (found.number, events[0]["round"]) == (1, 1)
+    failures.append(SimpleNamespace(error=NotFoundError("it is gone")))
+    with pytest.raises(NotFoundError, match="it is gone"):
+        lab.run("tiny", rounds=3, parallel=2)
 
 
 def test_settings_of_a_file_that_is_not_trusted_are_said_not_to_be_used(lab, played, monkeypatch):

@@ -1,5 +1,6 @@
 """Agents in rounds: what they said is kept before it is used, budgets hold, and their words stay words."""
 
+import fcntl
 import json
 import subprocess
 import time
@@ -11,7 +12,7 @@ from autoqec.agents.agent_contract import AgentUnavailable, Estimate, Reply, Rep
 from autoqec.agents.tape import Recorder, Tape
 from autoqec.errors import BudgetSpentError, UsageError
 from autoqec.history import read_attachment, read_claim
-from autoqec.loop import round_probe
+from autoqec.loop import round_probe, tracing
 from autoqec.loop import round_steps as steps
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.dry_run import plan_round
@@ -101,6 +102,19 @@ def test_a_budget_stops_before_a_call_and_a_larger_one_goes_on(session, limits):
     made.settings.values.update({name: type(made.settings.values[name])(0, "flag") for name in limits})
     assert resume_round(made, read_claim(made.ledger, made.run.name, 1)).status == "agent_error"
     assert len(agent.seen) == asked + 1
+
+
+def test_between_a_look_at_the_budget_and_what_is_reserved_no_other_process_looks(session, monkeypatch):
+    made, looked = session(Counting({"ideator": [IDEA], "coder": [{}, {}]}), max_tokens=10_000), []
+
+    def look(limits, spent, estimate, *, run):
+        with (made.ledger.git_dir / "autoqec/lock").open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        looked.append(spent.calls)
+
+    monkeypatch.setattr(tracing, "require_left", look)
+    run_round(made)
+    assert looked == [0, 1, 2]
 
 
 def test_an_unknown_price_stops_a_run_that_is_limited_in_money_and_no_other(session):

@@ -6,11 +6,14 @@ from functools import partial
 import pytest
 
 from autoqec.agents.agent_contract import FamilyRound, PastRound
-from autoqec.history import attach, claim_round, start_run
+from autoqec.agents.role_messages import Hypothesis, Proposal
+from autoqec.errors import UsageError
+from autoqec.history import attach, claim_round, close_claim, drop, start_run
 from autoqec.loop import rounds_beside
 from autoqec.loop.agent_contexts import build_context
-from autoqec.loop.role_questions import ask_ideator
+from autoqec.loop.role_questions import ask_coder, ask_ideator
 from autoqec.loop.round_state import read_state
+from autoqec.loop.round_view import seen_now
 from autoqec.loop.rounds_beside import MOST_OF_FAMILY, family_rounds, lowest_ratios, of_one_family
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.testing.sample_notes import some_metrics
@@ -100,13 +103,47 @@ def test_other_open_rounds_are_told_once_they_have_an_idea(with_round):
     claim_round(with_round.ledger, run)
     claim_round(with_round.ledger, run)
     assert build_context(with_round, 4, {}).open_rounds == ()
-    idea = b'{"text": "an idea", "fork_from": ["%s/2"], "compose": "none"}' % run.encode()
+    idea = b'{"text": "an idea", "fork_from": ["%s/2"], "compose": "none", "screen": "only"}' % run.encode()
     attach(with_round.ledger, "traces", run, 3, {"ideator.json": idea})
     (told,) = build_context(with_round, 4, {}).open_rounds
     assert (told.name, told.hypothesis, told.fork_from) == (f"{run}/3", "an idea", (f"{run}/2",))
+    assert told.screen == "only"
     assert build_context(with_round, 3, {}).open_rounds == (), "the round that asks is no other round"
     attach(with_round.ledger, "traces", run, 4, {"ideator.json": b"no json"})
     assert [each.name for each in build_context(with_round, 5, {}).open_rounds] == [f"{run}/3"]
     for hostile in (b"[" * 100_000, b'{"fork_from": 7}', b'{"fork_from": null, "text": ["x"]}'):
         attach(with_round.ledger, "traces", run, 4, {"ideator.json": hostile}, replace=True)
         assert {each.name for each in build_context(with_round, 5, {}).open_rounds} <= {f"{run}/3", f"{run}/4"}
+
+
+def test_neither_the_idea_nor_the_candidate_of_an_open_round_can_be_proposed(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    seen = {"closed": "1", "open": "2", "ideas": ""}  # round 2 has closed since then, but this round does not know
+    claim_round(ledger, run, {"profile": {}, "agents": {}, "seen": seen})
+    beside = read_state(ledger, run, 2)
+    check = ask_ideator(with_round, read_state(ledger, run, 3)).check
+    check(Hypothesis(text="something else"))
+    with pytest.raises(UsageError, match=f"this idea is tried now, by {run}/2"):
+        check(Hypothesis(text=beside.hypothesis["text"]))
+    with pytest.raises(UsageError, match=f"{run}/2 is open"):
+        check(Hypothesis(text="something else", fork_from=(f"{run}/2",)))
+    attach(ledger, "traces", run, 3, {"ideator.json": b'{"text": "something else"}'})
+    check = ask_coder(with_round, read_state(ledger, run, 3), {}).check
+    with pytest.raises(UsageError, match=f"the same as {run}/2"):
+        check(Proposal(files={path: data.decode() for path, data in beside.files.items()}))
+
+
+def test_rounds_that_were_claimed_before_and_are_not_seen_are_told_with_their_seeds(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    claim = claim_round(ledger, run)
+    claim_round(ledger, run, {"seen": seen_now(ledger, run).to_details()})
+    assert build_context(with_round, 3, {}).unseen == ()
+    seeds = {number: build_context(with_round, number, {}).seed for number in (3, 4)}
+    assert build_context(with_round, 4, {}).unseen == ({"round": 3, "seed": seeds[3]},)
+    attach(ledger, "traces", run, 3, {"ideator.json": b'{"text": "an idea"}'})
+    assert build_context(with_round, 4, {}).unseen == ({"round": 3, "seed": seeds[3]},), "it was not seen, and stays so"
+    assert build_context(with_round, 5, {}).unseen == ({"round": 4, "seed": seeds[4]},), "of 3 the idea is seen"
+    close_claim(ledger, claim, status="abandoned")
+    drop(ledger, run, 3)
+    assert build_context(with_round, 4, {}).unseen == ()
+    assert [each["round"] for each in build_context(with_round, 99, {}).unseen] == [*range(83, 99)]

@@ -11,6 +11,7 @@ from autoqec.phases import Phase, duration
 from autoqec.round_phases import RoundPhases
 from autoqec.views import console as streams
 from autoqec.views.console import out, print_json, print_lines
+from autoqec.views.parallel_display import ParallelDisplay
 from autoqec.views.phase_display import _SPINNER, PhaseDisplay, fitted
 from autoqec.views.progress import RoundDisplay
 
@@ -257,6 +258,46 @@ def test_the_time_left_knows_the_limits():
     assert Phase("plain", 0.0).time_left(5.0) is None
 
 
+def workers(what, name="ssh a", reason="", count=1):
+    return {"event": "workers", "run": "r-abcd", "what": what, "worker": name, "reason": reason, "workers": count}
+
+
+def test_a_phase_says_how_many_workers_elsewhere_do_it_until_the_next_step():
+    clock = Clock()
+    phases = RoundPhases(clock)
+    phases.take({"event": "step", "step": "score"})
+    phases.take(workers("joined", count=2))
+    phases.take({"event": "score", "shots": 8192, "total": 16384})
+    assert "2 workers" in fitted(phases.phase, clock.now, 200)
+    phases.take(workers("lost", count=1))
+    assert "1 worker," in fitted(phases.phase, clock.now, 200)
+    phases.take({"event": "verify", "shots": 0, "max_shots": 8, "stage": "test"})
+    assert "1 worker" in fitted(phases.phase, clock.now, 200)
+    phases.take({"event": "step", "step": "verify"})
+    assert "worker" not in fitted(phases.phase, clock.now, 200)
+
+
+def test_what_is_wrong_with_a_worker_is_said_once_and_a_wrong_answer_in_any_case(capsys):
+    told = [
+        workers("joined"),
+        workers("refused", "ssh b", "numpy is 1 there,\x1b[2J 2 here"),
+        workers("lost", reason="it ended"),
+        workers("refused", "ssh b", "numpy is 1 there,\x1b[2J 2 here"),
+        workers("dropped", "ssh c", "it answered otherwise than ssh a and ssh d on the same task"),
+    ]
+    for quiet in (False, True):
+        with RoundDisplay(quiet=quiet) as display:
+            for event in told:
+                display.event(event)
+        lines = capsys.readouterr().err.replace("\n  ", " ").splitlines()
+        said = [" ".join(line.split()) for line in lines]
+        wrong = "warning: worker ssh c dropped: it answered otherwise than ssh a and ssh d on the same task"
+        assert "".join(said).replace(" ", "").endswith(wrong.replace(" ", ""))
+        assert ("refused" in "".join(said), "lost" in "".join(said)) == ((not quiet,) * 2)
+        assert "".join(said).count("refused") == (not quiet)
+        assert "\x1b" not in "".join(said)
+
+
 def test_a_screen_takes_no_time_of_the_trainings_limit_and_is_not_in_its_rate():
     clock = Clock()
     phases = RoundPhases(clock)
@@ -284,3 +325,47 @@ def test_times_in_words():
     assert [duration(each) for each in (0.04, 0.42, 3, 9.96, 42.4, 179.6, 300, 3600, 9000)] == [
         "0 s", "0.4 s", "3 s", "10 s", "42 s", "3 min", "5 min", "60 min", "2.5 h",
     ]  # fmt: skip
+
+
+def test_rounds_at_once_have_lines_that_name_their_round(capsys):
+    clock = Clock()
+    with ParallelDisplay(2, clock=clock) as display:
+        for place in (0, 1):
+            display.event(place, {"event": "round", "run": "r-abcd", "round": place + 3})
+            display.event(place, {"event": "step", "step": "train", "seconds_at_most": 300.0})
+        clock.now += 20
+        display.event(1, {"event": "step", "step": "score"})
+        display.event(1, {"event": "closed", "status": "ok", "run": "r-abcd", "round": 4, "verdict": None})
+        display.over(1)
+        display.event(1, {"event": "round", "run": "r-abcd", "round": 5})
+        display.over(0)
+    assert capsys.readouterr().err.splitlines() == [
+        "round r-abcd/3",
+        "r-abcd/3: training, at most 5 min",
+        "round r-abcd/4",
+        "r-abcd/4: training, at most 5 min",
+        "r-abcd/4: training: done in 20 s",
+        "r-abcd/4: scoring against the plain decoder",
+        "round r-abcd/5",
+        "r-abcd/3: training: done in 20 s",
+    ]
+
+
+def test_a_terminal_has_a_line_for_each_of_the_rounds_at_once(terminal, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    read, clock = terminal(60), Clock()
+    with ParallelDisplay(3, clock=clock) as display:
+        for place, name in ((2, "longer-name"), (0, "r")):
+            display.event(place, {"event": "round", "run": name, "round": 10 - place})
+            display.event(place, {"event": "step", "step": "score"})
+        display.event(2, {"event": "score", "shots": 8192, "total": 16384})
+        display.redraw(at_once=True)
+        spinner = f"[{_SPINNER}]"
+        shown = read()
+        assert re.fullmatch(f"r/10          {spinner} scoring against the plain decoder: 0:00", shown[-2])
+        assert re.fullmatch(f"longer-name/8 {spinner} scoring against the plain decoder: 50 %", shown[-1])
+        display.over(2)
+        assert len(read()) == len(shown) - 1
+        display.over(0)
+        assert read() == ["round longer-name/8", "round r/10"]

@@ -74,8 +74,13 @@ ENDED: Mapping[str, Cause] = {
     "too_large": Cause("error", "The weights are too large for git.", f"narrower stages: {FORK}"),
     "same_candidate": Cause(
         "error",
-        "The Coder twice wrote a candidate that was tried before.",
+        "The Coder twice wrote a candidate that was tried before, or that an open round tried.",
         "autoqec show {round} --trace; ask the Ideator for another change",
+    ),
+    "same_idea": Cause(
+        "error",
+        "The Ideator twice proposed what an open round tried.",
+        "autoqec show {round} --trace; fewer rounds at once, or another Ideator",
     ),
     "reply_unusable": Cause(
         "error",

@@ -119,7 +119,7 @@ def _agent(case: Case, said: str) -> Diagnosis:
     role = role if role in ROLES else "agent"
     if code == "agent_failed":
         return found(case, code, said, role=role)
-    if code == "same_candidate":
+    if code in ("same_candidate", "same_idea"):
         return found(case, code, said)
     named = refused_value(case, said) if role == "coder" else None
     return named or found(case, "reply_unusable", said, role=role)

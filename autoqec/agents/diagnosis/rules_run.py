@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
 from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.diagnosis.cases import Diagnosis, figure, text, whole
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
 from autoqec.agents.quoting import shortened
+from autoqec.agents.same_ideas import Likeness, normal_words
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.counted_words import counted, some_of
 from autoqec.results.best_so_far import Attempt, climb
@@ -25,15 +24,11 @@ _PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
 #: Finished rounds without a new best one after which a run has stopped climbing.
 _STILL = 5
 
-#: Likeness of two hypotheses, in normal spelling, from which they are one; and how many of the newest are compared.
-_ALIKE = 0.9
+#: How many of the newest hypotheses are compared.
 _COMPARED = 64
 
 #: Fields of `training.yaml` that are words, with the value that a file without them means.
 _TRAINING_WORDS = {"sampling": "all", "labels": "sampled", "init": "fresh"}
-
-#: Characters of a hypothesis that are compared; an agent's has no more.
-_WORDS = 500
 
 #: Rounds that are named as evidence, and hypotheses.
 _NAMED, _GROUPS = 8, 4
@@ -230,23 +225,15 @@ def _repeated_failures(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterat
             yield _found(case, "repeated_failure", evidence, step=each[-1].next_step)
 
 
-def _normal(hypothesis: str) -> str:
-    return " ".join(re.findall(r"\w+", hypothesis[:_WORDS].casefold()))
-
-
 def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
-    """Likeness is of words; other figures in the same words are another try."""
-    newest = [(past.name, _normal(past.hypothesis)) for past in case.history[-_COMPARED:]]
+    newest = [(past.name, normal_words(past.hypothesis)) for past in case.history[-_COMPARED:]]
     groups: list[tuple[str, list[str]]] = []
     for name, words in newest:
         if not words:
             continue
-        matcher = SequenceMatcher(b=words)
+        likeness = Likeness(words)
         for other, names in groups:
-            matcher.set_seq1(other)
-            if re.findall(r"\d+", other) != re.findall(r"\d+", words) or matcher.real_quick_ratio() < _ALIKE:
-                continue
-            if matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE:
+            if likeness.holds(other):
                 names.append(name)
                 break
         else:
