@@ -193,6 +193,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Training gave no answer within the profile's `train_seconds`.",
             "Use smaller steps, or raise `train_seconds`.",
         ),
+        "no_gpu": ErrorCode(
+            "`cuda` is asked for, and torch sees no GPU on the machine that trains or scores.",
+            "Choose `device: auto` for training and `--device cpu` for metrics, or install a build of torch for your GPU.",
+        ),
         "labels_too_slow": ErrorCode(
             "The labels that training asks for would take more time than training has.",
             "Choose a faster `teacher`, a smaller `sampled_share`, or `labels: sampled`.",

@@ -78,7 +78,7 @@ def code_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out. torch raises no MemoryError on a CPU: only the message says so."""
+    """Whether memory ran out. torch raises no MemoryError: on a CPU only the message says so, on a GPU its class does."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

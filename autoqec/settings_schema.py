@@ -86,6 +86,7 @@ class Simple(_Settings):
         verifier: Verifier plugin.
         executor: Executor plugin that scores shots.
         train_on: Where candidates are trained: `here`, or as tasks of the `executor`.
+        device: Where a candidate's stages are computed for its metrics: `cpu`, `cuda`, or `auto` for a GPU where there is one.
         jobs: Worker processes; 0 for one per processor.
         claim_remote: Remote that round numbers are claimed on; empty to claim them in this clone alone.
         network_seconds: Seconds after which a fetch or push that makes no progress is stopped.
@@ -107,6 +108,7 @@ class Simple(_Settings):
     verifier: str = _of("user", "holdout")
     executor: str = _of("user", "local")
     train_on: Literal["here", "executor"] = _of("user", "here")
+    device: Literal["cpu", "auto", "cuda"] = _of("user", "cpu")
     jobs: _Whole = _of("bounded", 0, ge=0, le=1024)
     claim_remote: str = _of("user", "")
     network_seconds: _Decimal = _of("user", 300.0, ge=1, le=86_400)

@@ -101,7 +101,7 @@ def test_a_record_of_trust_for_another_file_is_none(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in Simple.model_fields if Simple.whose(name) == "user"])
 def test_each_setting_of_the_user_asks(tmp_path, name):
-    values = {"network_seconds": 301.0, "trust": "any", "train_on": "executor"}
+    values = {"network_seconds": 301.0, "trust": "any", "train_on": "executor", "device": "cuda"}
     other = values.get(name, {int: 7, float: 7.0, str: "other"}[type(BUILTIN[name])])
     written = f'"{other}"' if isinstance(other, str) else other
     settings = load_settings(lab_of(tmp_path / "lab", f"{name} = {written}\n"))

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 #: belief must not depend on the size of the batch. A block of this size fits a processor's cache.
 BLOCK = 64
 
+#: The same on a GPU, at most: it must have work for thousands of threads, and its memory must hold a few numbers for each shot,
+#: incidence and feature.
+_GPU_BLOCK = 1024
+_GPU_BLOCK_INCIDENCES = 2**23
+
 
 def build_modules(candidate: Candidate, problem: Problem) -> torch.nn.ModuleDict:
     """Build one module per stage, by slug, in execution order, with the stages' initial parameters."""
@@ -75,32 +80,52 @@ def stage_tensors(tensors: Mapping[str, np.ndarray], slug: str) -> dict[str, np.
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def in_blocks(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], problem: Problem) -> Inference:
-    """Inference by a function of tensors, which is given blocks of `BLOCK` shots."""
+def gpu_block(problem: Problem) -> int:
+    """Shots per inference call on a GPU; a power of two."""
+    most = min(_GPU_BLOCK, _GPU_BLOCK_INCIDENCES // len(problem.mechanisms.detector))
+    return max(BLOCK, 1 << (max(1, most).bit_length() - 1))
+
+
+def in_blocks(
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    problem: Problem,
+    device: torch.device | None = None,
+    block: int = BLOCK,
+) -> Inference:
+    """Inference by a function of tensors, which is given blocks of so many shots, always.
+
+    Args:
+        function: Refines beliefs.
+        problem: The problem.
+        device: Where the function computes; None for the CPU.
+        block: How many shots.
+    """
     import torch
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         refined = np.empty_like(beliefs)
-        for first in range(0, len(beliefs), BLOCK):
-            shots = slice(first, first + BLOCK)
-            bits, given = block_of(syndromes[shots], beliefs[shots], problem)
+        for first in range(0, len(beliefs), block):
+            shots = slice(first, first + block)
+            bits, given = block_of(syndromes[shots], beliefs[shots], problem, block)
             with torch.inference_mode():
-                answer = function(bits, given)
+                answer = function(bits.to(device), given.to(device))
             if tuple(answer.shape) != tuple(given.shape):
                 wrong = f"a stage answered beliefs of shape {tuple(answer.shape)}, not {tuple(given.shape)}"
                 raise AutoQECError(wrong, code="wrong_shape")
-            refined[shots] = answer[: len(beliefs[shots])].numpy()
+            refined[shots] = answer[: len(beliefs[shots])].cpu().numpy()
         return refined
 
     return infer
 
 
-def block_of(syndromes: np.ndarray, beliefs: np.ndarray, problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
-    """At most `BLOCK` shots as the tensors that a module is given; blank shots fill the block."""
+def block_of(
+    syndromes: np.ndarray, beliefs: np.ndarray, problem: Problem, block: int = BLOCK
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """At most `block` shots as the tensors that a module is given; blank shots fill the block."""
     import torch
 
-    bits = np.zeros((BLOCK, problem.num_detectors), dtype=np.float32)
-    given = np.repeat(problem.priors_llr[None], BLOCK, axis=0)
+    bits = np.zeros((block, problem.num_detectors), dtype=np.float32)
+    given = np.repeat(problem.priors_llr[None], block, axis=0)
     bits[: len(beliefs)] = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
     given[: len(beliefs)] = beliefs
     return torch.from_numpy(bits), torch.from_numpy(given)
@@ -145,7 +170,7 @@ class CompiledStage:
 
 
 def compile_stages(
-    candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem
+    candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem, device: torch.device | None = None
 ) -> tuple[CompiledStage, ...]:
     """Compile each stage.
 
@@ -153,14 +178,17 @@ def compile_stages(
         candidate: The pipeline.
         tensors: Its weights by `<slug>.<parameter>`.
         problem: The problem.
+        device: Where torch computes stages that have no inference of their own; None for the CPU.
 
     Raises:
         AutoQECError: The weights do not fit the stages.
     """
-    return tuple(_compiled(stage, stage_tensors(tensors, stage.slug), problem) for stage in candidate.stages)
+    return tuple(_compiled(stage, stage_tensors(tensors, stage.slug), problem, device) for stage in candidate.stages)
 
 
-def _compiled(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> CompiledStage:
+def _compiled(
+    stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem, device: torch.device | None
+) -> CompiledStage:
     tensors = carried_stage(stage, tensors, problem).tensors
     try:
         step = stage.kind.inference(stage.config, tensors, problem)
@@ -171,7 +199,11 @@ def _compiled(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem)
     if step is not None:
         return CompiledStage(stage, step, lambda: _loaded(stage, tensors, problem))
     module = _loaded(stage, tensors, problem)
-    return CompiledStage(stage, in_blocks(module, problem), lambda: module)
+    if device is None or device.type == "cpu":
+        return CompiledStage(stage, in_blocks(module, problem), lambda: module)
+    # What is recorded and counted is the stage on a CPU.
+    there = in_blocks(_loaded(stage, tensors, problem).to(device), problem, device, gpu_block(problem))
+    return CompiledStage(stage, there, lambda: module)
 
 
 def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @options.budget_options
 @options.profile_option
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(
     env: str | None,

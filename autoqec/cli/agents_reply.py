@@ -23,6 +23,7 @@ _MOST_BYTES = 1_000_000
 @options.waiting_option
 @options.budget_options
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Reply as the role that a round waits for, with one JSON object from FILE or standard input (`-`, the default).

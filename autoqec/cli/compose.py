@@ -19,6 +19,7 @@ from autoqec.cli.lab import open_lab, run_session, say_loading, share_results
 @options.profile_option
 @options.agent_options
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Merge two or more rounds into a new one, train it from its parents' weights, and score it beside them.

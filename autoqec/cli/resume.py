@@ -19,6 +19,7 @@ from autoqec.plugin_errors import one_line
 @click.option("--force", is_flag=True, help="Also resume rounds of other hosts, even if they may be at work there.")
 @options.budget_options
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(run: str | None, abandon: str | None, force: bool, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Finish interrupted rounds, each from the first step whose result is not in git.

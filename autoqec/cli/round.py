@@ -82,6 +82,7 @@ if TYPE_CHECKING:
 @options.profile_option
 @options.agent_options
 @options.train_on_option
+@options.device_option
 @options.work_options
 def command(
     env: str | None,

@@ -43,6 +43,11 @@ train_on_option = _setting(
     "Where candidates are trained: here, or as tasks of the executor.",
     type=click.Choice(["here", "executor"]),
 )
+device_option = _setting(
+    "--device",
+    "Where a candidate's stages are computed for its metrics: cpu, cuda, or auto for a GPU where there is one.",
+    type=click.Choice(["cpu", "auto", "cuda"]),
+)
 executor_option_option = click.option(
     "--executor-option",
     multiple=True,

@@ -22,6 +22,7 @@ from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
 from autoqec.results.metrics import Metrics
 from autoqec.results.metrics_parts import Latency, Measured, Provenance, RateFigures
+from autoqec.sandbox.stage_files import needs_lock
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 from autoqec.settings_schema import Profile
 
@@ -46,7 +47,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
     began, sealed = time.monotonic(), state.sealed
     at_other_rates: dict[float, Scored] = {}
     with session.executor() as executor:
-        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
+        stream = ScoreStream(executor, session.environment, sealed, key, "dev", device=session.device.kind)
         here, others = stream.chunks_for(shots), len(session.other_rates)
         elsewhere = chunks_for(shots // others) if others else 0  # all other rates together get as many as the target
         told = partial(_told, session, total=(here + others * elsewhere) * CHUNK_SHOTS)
@@ -56,7 +57,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             at_other_rates[p] = there.score(
                 0, elsewhere, progress=partial(told, (here + number * elsewhere) * CHUNK_SHOTS)
             )
-    return _metrics(state, profile, scored, at_other_rates, time.monotonic() - began)
+    return _metrics(session, state, profile, scored, at_other_rates, time.monotonic() - began)
 
 
 def _told(session: Session, before: int, done: int, _: int, *, total: int) -> None:
@@ -79,14 +80,19 @@ def measure_screened(
         CandidateFault: The candidate broke its contract.
     """
     if screened is not None:
-        return _metrics(state, profile, screened.scored, {}, screened.seconds)
+        return _metrics(session, state, profile, screened.scored, {}, screened.seconds)
     began = time.monotonic()
     scored = score_screen(session, state.claim.number, state.sealed, profile)
-    return _metrics(state, profile, scored, {}, time.monotonic() - began)
+    return _metrics(session, state, profile, scored, {}, time.monotonic() - began)
 
 
 def _metrics(
-    state: RoundState, profile: Profile, scored: Scored, at_other_rates: Mapping[float, Scored], seconds: float
+    session: Session,
+    state: RoundState,
+    profile: Profile,
+    scored: Scored,
+    at_other_rates: Mapping[float, Scored],
+    seconds: float,
 ) -> Metrics:
     sealed = state.sealed
     training: TrainingRecord = state.training or {"telemetry": {}, "cost": {}}
@@ -124,6 +130,7 @@ def _metrics(
             machine=platform.machine(),
             versions={name: version(name) for name in _PROVENANCE},
             argv=tuple(sys.argv[1:]),
+            device="cpu" if needs_lock(sealed.files, session.registry) else session.device.name,
         ),
     )
     costs = Costs(

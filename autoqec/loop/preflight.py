@@ -128,7 +128,7 @@ def require_judge(session: Session) -> None:
 
     Raises:
         NotFoundError: There is no such verifier, executor or decoder.
-        UsageError: The signing key cannot sign, or the strong reference cannot be compared with here.
+        UsageError: The signing key cannot sign, there is no GPU, or the strong reference cannot be compared with here.
         AutoQECError: The lab is not writable, or a plugin cannot be loaded.
     """
     require_writable(session.ledger)
@@ -139,6 +139,7 @@ def require_judge(session: Session) -> None:
     trusted(session.ledger)
     if session.settings["signing_key"]:
         sign_bytes(b"", Path(session.settings["signing_key"]).expanduser(), NAMESPACE)
+    session.device  # noqa: B018 - raises if there is none
     _require_strong_reference(session)
 
 

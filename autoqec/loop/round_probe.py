@@ -180,7 +180,7 @@ def _scoring_speed(session: Session, borrowed: _Borrowed, chunks: int) -> tuple[
     at_once = max(1, min(session.settings.jobs, chunks // 3))
     most = chunks if is_recorded(session.environment) else _ANY
     with session.executor() as executor:
-        stream = ScoreStream(executor, session.environment, sealed, os.urandom(32), "dev")
+        stream = ScoreStream(executor, session.environment, sealed, os.urandom(32), "dev", device=session.device.kind)
         first = _timed(stream, 0, at_once, references=True)
         found, done = [], at_once
         for references in (True, False):

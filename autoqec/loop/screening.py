@@ -186,7 +186,7 @@ def screen_stream(session: Session, number: int, sealed: SealedCandidate) -> Ite
     """The development shots of a round's screen, and what decodes them."""
     key = derive_key(round_key(session, number), "screen")
     with session.executor() as executor:
-        yield ScoreStream(executor, session.environment, sealed, key, "dev")
+        yield ScoreStream(executor, session.environment, sealed, key, "dev", device=session.device.kind)
 
 
 def _score(session: Session, stream: ScoreStream, profile: Profile) -> Scored:

@@ -41,6 +41,7 @@ from autoqec.round_events import ObserverFails, RoundEvent
 from autoqec.settings_schema import Profile
 
 if TYPE_CHECKING:
+    from autoqec.loop.scoring_device import ScoringDevice
     from autoqec.problem.problem import Problem
     from autoqec.problem.sampling import Shots
     from autoqec.scoring.executor_contract import Executor, ExecutorChoice, WorkerNews
@@ -117,6 +118,17 @@ class Session:
         """Physical error rates of the environment beside its target."""
         noise = self.environment.environment.noise
         return tuple(p for p in noise.p if p != noise.target)
+
+    @cached_property
+    def device(self) -> ScoringDevice:
+        """Where candidates are computed for their metrics; verdicts are reached on the CPU.
+
+        Raises:
+            UsageError: The GPU that is asked for is not there.
+        """
+        from autoqec.loop.scoring_device import scoring_device
+
+        return scoring_device(self.settings)
 
     @cached_property
     def problem(self) -> Problem:

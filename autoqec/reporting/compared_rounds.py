@@ -117,7 +117,8 @@ def _time_of(found: RecordedRound) -> tuple[float | None, str]:
     if holdout is not None and holdout.us_per_shot is not None:
         return holdout.us_per_shot, results.verdict.evidence.machine if results.verdict else ""
     made = results.metrics.measured.provenance if results.metrics else None
-    return costs.latency_us_per_shot if costs else None, made.machine if made else ""
+    kind = f"{made.machine} {made.device}" if made and made.device != "cpu" else made.machine if made else ""
+    return costs.latency_us_per_shot if costs else None, kind
 
 
 def compared_text(pair: ComparedRounds, *, most: int = HOST_LIMIT) -> str:

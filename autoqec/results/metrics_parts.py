@@ -92,13 +92,14 @@ class Latency:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The software and machine that made the figures."""
+    """The software and machine that made the figures, and the `device` on which torch computed the candidate's stages."""
 
     profile: Mapping[str, Any] = mapping(always=True)
     python: str = always("")
     machine: str = always("")
     versions: Mapping[str, str] = mapping(always=True)
     argv: tuple[str, ...] = always(())
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

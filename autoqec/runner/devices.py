@@ -1,4 +1,4 @@
-"""Chooses the training device: a GPU if there is one and the candidate allows it, else the CPU."""
+"""Chooses the device of training and of inference: a GPU if there is one and it is asked for, else the CPU."""
 
 from __future__ import annotations
 
@@ -27,8 +27,28 @@ def choose_device(wanted: str) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         return torch.device("cuda")
     if wanted == "cuda":
-        raise UsageError("training.yaml: device: cuda, but torch sees no GPU", hint="use device: auto")
+        raise UsageError("training.yaml: device: cuda, but torch sees no GPU", hint="use device: auto", code="no_gpu")
     return torch.device("cpu")
+
+
+def inference_device(wanted: str) -> torch.device:
+    """The device on which a candidate's stages are computed in scoring, set up so that it answers the same each time.
+
+    Args:
+        wanted: `cpu` or `cuda`.
+
+    Raises:
+        UsageError: A GPU is asked for, and torch sees none.
+    """
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device: cuda, but torch sees no GPU", hint="--device cpu", code="no_gpu")
+    device = choose_device(wanted)
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # convolutions would keep ten bits of each number
+        torch.set_deterministic_debug_mode("error")
+    return device
 
 
 def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -7,7 +7,6 @@ no observable and no seed of a shot it is scored on. It draws training shots its
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,11 +33,11 @@ from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.problem.sampling import Shots
 from autoqec.runner.curriculum import levels_above
+from autoqec.runner.devices import inference_device
 from autoqec.runner.labelling import labellings_for
 from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
-from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import own_kinds, stage_kinds
 from autoqec.sandbox.worker_requests import (
     CandidateRequest,
@@ -151,7 +150,6 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     Returns:
         `serve_predictions`, for each fork; it begins with what was loaded here.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a locked process has no device, and torch keeps a thread for each
     registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
     stages = [json.dumps({"kind": kind}) for kind in own_kinds(wanted.kinds, registry)]
     problem, candidate = _problem(wanted.dem), sample_candidate(stages, registry.maker("stage"))
@@ -214,7 +212,7 @@ def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
     if "stages" in message.fields:
         candidate, infer, answers = _recorded(ProgramRequest.from_message(message), warm.registry, problem)
     else:
-        candidate, infer, answers = _loaded(CandidateRequest.from_message(message).sealed, warm.registry, problem)
+        candidate, infer, answers = _loaded(CandidateRequest.from_message(message), warm.registry, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         message = channel.receive()
@@ -236,11 +234,13 @@ def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
 _Answers = Mapping[str, Callable[[PredictionRequest], Message]]
 
 
-def _loaded(sealed: SealedCandidate, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
+def _loaded(request: CandidateRequest, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
     """Load a candidate with its code."""
+    sealed = request.sealed
     candidate = read_candidate(sealed.files, registry.maker("stage"))
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
-    stages = compile_stages(candidate, tensors, problem)
+    device = inference_device(request.device) if request.device != "cpu" else None
+    stages = compile_stages(candidate, tensors, problem, device)
 
     def cost(asked: PredictionRequest) -> Message:
         counted = measure_cost(candidate, tensors, problem)

@@ -26,6 +26,7 @@ from autoqec.compiled_once import Told, compiling_told, say_compiling
 from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
+from autoqec.sandbox.gpus import gpu_variables, limit_memory
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 from autoqec.sandbox.work_clock import WorkClock
 
@@ -71,12 +72,14 @@ class Child:
 
     Args:
         target: `module:function` to call in the child with its `Channel`.
-        memory_bytes: Address-space limit of the child (RLIMIT_AS); None for no limit.
+        memory_bytes: Limit of the child's address space (RLIMIT_AS), or of its data where it may use a GPU; None for no limit.
         threads: What numerical libraries in the child may use.
         apart: Whether the child starts in namespaces of its own, if the kernel allows it. It must do so while it has one
             thread; the rest of the lock comes later (`autoqec.sandbox.lock`).
         inherit: Descriptors that it inherits besides its standard streams.
         compiling: Called with the name of each kernel that it compiles, and about how many seconds that takes.
+        gpu: Whether it, or a child of it, may use a GPU. One that starts apart has none: a locked process has not the files and
+            system calls by which the driver is reached.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Child:
         apart: bool = False,
         inherit: Sequence[int] = (),
         compiling: Told = say_compiling,
+        gpu: bool = True,
     ):
         self._compiling = compiling
         with self._opened() as opened:
@@ -105,7 +109,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=_environment(threads, self._folder.name),
+                env=_environment(threads, self._folder.name, gpu=gpu and not apart),
                 cwd=self._folder.name,
                 start_new_session=True,
                 pass_fds=inherit,
@@ -327,7 +331,7 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _environment(threads: int, folder: str) -> dict[str, str]:
+def _environment(threads: int, folder: str, *, gpu: bool = True) -> dict[str, str]:
     """A child's environment variables: paths of programs and caches, and the number of threads. No secrets, no settings.
 
     Its temporary files are in its own folder. A killed child cannot remove the files of its own children, so the folder's
@@ -342,6 +346,7 @@ def _environment(threads: int, folder: str) -> dict[str, str]:
     return (
         inherited
         | malloc
+        | gpu_variables(wanted=gpu)
         | {
             "TMPDIR": folder,
             # OpenMP's threads wait actively for their next task by default, and take the cores from the threads of compiled code
@@ -379,12 +384,12 @@ def settle(memory_bytes: int) -> Channel:
     """Set up a child: apply limits, block other processes, and open a channel on the standard streams for frames only.
 
     Args:
-        memory_bytes: Address-space limit; 0 for none.
+        memory_bytes: Limit of memory, see `Child`; 0 for none.
     """
     keep_to_oneself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
     if memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        limit_memory(memory_bytes)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Frames own the real standard output; whatever a library prints goes to standard error instead.
     frames = os.dup(1)

@@ -68,7 +68,9 @@ class ForkServer:
         with contextlib.ExitStack() as undo, theirs:
             undo.callback(self._socket.close)
             inherit = (theirs.fileno(),)
-            self._child = Child("autoqec.sandbox.fork_server:tend", memory_bytes=memory_bytes, inherit=inherit)
+            self._child = Child(
+                "autoqec.sandbox.fork_server:tend", memory_bytes=memory_bytes, inherit=inherit, gpu=False
+            )
             undo.callback(self._child.kill)
             self._send(Message({"target": target, "socket": theirs.fileno()}))
             undo.pop_all()

@@ -35,9 +35,11 @@ class CandidateRequest(Request):
 
     Attributes:
         sealed: The candidate.
+        device: Where stages that torch runs are computed: `cpu`, or `cuda` in a process that is not locked.
     """
 
     sealed: SealedCandidate
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)

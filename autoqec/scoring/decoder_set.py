@@ -303,6 +303,7 @@ def open_decoder_set(
     store: PlainStore | None = None,
     *,
     ungated: bool = False,
+    device: str = "cpu",
 ) -> DecoderSet:
     """Build everything.
 
@@ -313,6 +314,7 @@ def open_decoder_set(
         note: Told what is being done, and how far it is.
         store: Where plain answers are kept from one candidate to the next; None for a store of its own.
         ungated: Whether no reference runs behind a gate.
+        device: Where the candidate's stages are computed, see `ScoringTask`; on the CPU if it runs locked.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -335,7 +337,7 @@ def open_decoder_set(
                 kinds, stages = stage_kinds(sealed.files), stages_to_warm_up(sealed.files, registry)
             workers.expect(problem, kinds)
         else:
-            predictor = resources.enter_context(start())
+            predictor = resources.enter_context(start(device=device))
     note("compiling the decoders", 0, 0)
     plain = compile_decoder(environment.decoder, problem, registry)
     told = f"{problem.fingerprint} {environment.decoder.model_dump_json()}"

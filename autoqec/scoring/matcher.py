@@ -8,7 +8,6 @@ that is the candidate's failure. It never knows the true observables.
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from autoqec.decoding.gating import Split
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.gpus import limit_memory
 from autoqec.sandbox.lock import Lock, SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.candidate_workers import Workers
@@ -57,10 +57,8 @@ _SLOW = (
 
 
 def _limit_memory() -> None:
-    """Raise this process's soft limit to `MEMORY_BYTES`. The hard limit stays; a child has its own limit."""
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    """Limit this process to `MEMORY_BYTES`. The hard limit stays; a child has its own limit."""
+    limit_memory(MEMORY_BYTES, for_good=False)
 
 
 @contextmanager
@@ -105,6 +103,7 @@ def serve(channel: Channel) -> None:
                         note,
                         store,
                         ungated=wanted.ungated,
+                        device=wanted.device,
                     )
                 lock = decoders.predictor.lock if decoders.predictor else None
                 channel.send(
@@ -173,6 +172,7 @@ class Matcher:
         p: Physical error rate; None for the environment's target.
         strong: A reference decoder, by kind, instead of those of the environment; None for these.
         ungated: Whether no reference runs behind a gate.
+        device: Where a candidate's stages are computed, see `ScoringTask`.
 
     Attributes:
         progress: Called with what part of the shots of a request one decoder has done.
@@ -180,20 +180,32 @@ class Matcher:
     """
 
     def __init__(
-        self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
+        self,
+        blobs: Mapping[str, bytes],
+        p: float | None = None,
+        strong: str | None = None,
+        *,
+        ungated: bool = False,
+        device: str = "cpu",
     ):
         self.progress: Callable[[float], None] = lambda part: None
         self.reference_runs: Mapping[str, ReferenceRun] = {}
         self._doing = "loading"
         self._child = Child("autoqec.scoring.matcher:serve", compiling=self._compiles)
         try:
-            self.open(blobs, p, strong, ungated=ungated)
+            self.open(blobs, p, strong, ungated=ungated, device=device)
         except BaseException:
             self._child.kill()
             raise
 
     def open(
-        self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
+        self,
+        blobs: Mapping[str, bytes],
+        p: float | None = None,
+        strong: str | None = None,
+        *,
+        ungated: bool = False,
+        device: str = "cpu",
     ) -> None:
         """Load another candidate or problem instead, once loading has finished; arguments as above."""
         self.gated, self.ensembled = (f"file:{path}" in blobs for path in (GATE_FILE, ENSEMBLE_FILE))
@@ -206,6 +218,7 @@ class Matcher:
             p=p,
             strong=strong,
             ungated=ungated,
+            device=device,
         )
         self._child.tell(wanted.to_message())
 

@@ -67,6 +67,9 @@ def fault_from(error: ChildFailed) -> AutoQECError:
 #: The code of a crash for want of memory: the reason of the fault is `crash`, as for any other.
 OUT_OF_MEMORY = "out_of_memory"
 
+#: The code of a machine without the GPU that is asked for.
+NO_GPU = "no_gpu"
+
 #: Codes of errors that are about weights.
 _WEIGHTS = frozenset(
     {
@@ -124,6 +127,7 @@ class Predictor:
         workers: Where its process comes from; None for one of its own.
         recorded: Its recorded operations, to be loaded instead of its code; the process is then ours, and locked.
         waiting: Called about once a second while its answer is awaited.
+        device: Where its stages are computed, if it is not locked; see `CandidateRequest`.
 
     Attributes:
         lock: The layers around the process, as it said before it had the candidate.
@@ -140,6 +144,7 @@ class Predictor:
         workers: Workers | None = None,
         recorded: Recorded | None = None,
         waiting: Callable[[], None] | None = None,
+        device: str = "cpu",
     ):
         self._sealed, self._problem, self._recorded, self._waiting = sealed, problem, recorded, waiting
         self.loading_cpu_seconds = 0.0
@@ -151,7 +156,7 @@ class Predictor:
         try:
             self._child.tell(Preparation(stages=stages, dem=str(problem.dem).encode(), lock=locked).to_message())
             if not locked:
-                self._child.tell(CandidateRequest(sealed).to_message())
+                self._child.tell(CandidateRequest(sealed, device).to_message())
         except BaseException:
             self._child.kill()
             raise
@@ -201,6 +206,8 @@ class Predictor:
         except ChildFailed as error:
             if error.code in _WEIGHTS:
                 raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+            if error.code == NO_GPU and not self._locked:
+                raise  # the machine's lack, whatever the candidate is
             if error.code == "uncounted_operation":
                 raise CandidateFault("bad_output", error.problem, code=error.code) from error
             code = error.code if error.code == OUT_OF_MEMORY else None

@@ -83,6 +83,8 @@ class ScoreStream:
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
         ungated: Whether no reference runs behind a gate.
         strata: How shots are drawn by strata; None for plain shots.
+        device: Where the candidate's stages are computed, see `ScoringTask`. A verdict must come out the same on any machine, so
+            none is reached on a GPU.
     """
 
     executor: Executor
@@ -95,6 +97,7 @@ class ScoreStream:
     drift: float | None = None
     ungated: bool = False
     strata: StrataDraw | None = None
+    device: str = "cpu"
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
         """Build the task that runs one function on some chunks; `fields` adds to its message."""
@@ -109,13 +112,14 @@ class ScoreStream:
             strong=self.strong,
             drift=self.drift,
             ungated=self.ungated,
+            device=self.device,
             **(self.strata.fields(chunks) if self.strata else {}),
             **(self._given(chunks) if function in DRAWING else {}),
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.
         message = told if function in MODELS else Message({**told.fields, **fields}, told.blobs)
-        return Task(function, message, kind=self._kind)
+        return Task(function, message, kind=self._kind, prefers_gpu=self.device != "cpu")
 
     @cached_property
     def recorded(self) -> Shots | None:
@@ -153,7 +157,7 @@ class ScoreStream:
     @cached_property
     def _kind(self) -> str:
         """What a worker has to load for a task of this stream, as one word."""
-        loaded = (self.environment.identity, self.sealed.digest, self.p, self.strong, self.ungated)
+        loaded = (self.environment.identity, self.sealed.digest, self.p, self.strong, self.ungated, self.device)
         return hashlib.sha256(repr(loaded).encode()).hexdigest()
 
     def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:

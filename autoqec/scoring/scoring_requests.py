@@ -31,6 +31,7 @@ class ScoringTask(Request):
         given: Where shots are recorded, how many each chunk has, in the order of `seeds`; empty where they are drawn. Then
             `environment` has no recorded shots.
         given_syndromes, given_observables: Those shots, bit-packed, chunk after chunk.
+        device: Where stages that torch runs are computed, if they are ours: `cpu` or `cuda`.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -48,6 +49,7 @@ class ScoringTask(Request):
     given: tuple[int, ...] = ()
     given_syndromes: bytes = b""
     given_observables: bytes = b""
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class DecoderSetRequest(Request):
     """Have a matcher load decoders and a candidate.
 
     Attributes:
-        environment, sealed, p, strong, ungated: As for `ScoringTask`.
+        environment, sealed, p, strong, ungated, device: As for `ScoringTask`.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -111,6 +113,7 @@ class DecoderSetRequest(Request):
     p: float | None = None
     strong: str | None = None
     ungated: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

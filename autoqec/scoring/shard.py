@@ -140,10 +140,10 @@ def _without_given(task: ScoringTask) -> Mapping[str, bytes]:
 def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
     p, strong, blobs = task.p, task.strong, _without_given(task)
     kept = matcher is not None
-    matcher = matcher or Matcher(blobs, p, strong, ungated=task.ungated)
+    matcher = matcher or Matcher(blobs, p, strong, ungated=task.ungated, device=task.device)
     try:
         if kept:
-            matcher.open(blobs, p, strong, ungated=task.ungated)
+            matcher.open(blobs, p, strong, ungated=task.ungated, device=task.device)
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(task.environment, origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
@@ -157,7 +157,9 @@ def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
     global _decoder_set
     blobs = _without_given(task)
     parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
-    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong, task.ungated]).encode()).hexdigest()
+    key = hashlib.sha256(
+        b"".join(parts) + json.dumps([task.p, task.strong, task.ungated, task.device]).encode()
+    ).hexdigest()
     if _decoder_set is None or _decoder_set[0] != key:
         matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
         _decoder_set = key, _open_decoder_set(task, matcher)

@@ -10,6 +10,8 @@ import pytest
 import autoqec
 from autoqec.comparing.decoder_serving import DecodeRequest, OpenRequest
 from autoqec.comparing.sweep_worker import CountShots, OpenPoint
+from autoqec.loop.round_request import RoundRequest
+from autoqec.loop.training_task import TrainingAnswer, TrainingTask
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.channel import Channel, Message
@@ -28,6 +30,7 @@ from autoqec.sandbox.worker_requests import (
 )
 from autoqec.scoring.executor_contract import ExecutorChoice, Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE, STRATA
+from autoqec.scoring.remote.worker_frames import FromWorker, ToWorker
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.scoring_requests import (
     MODELS,
@@ -92,6 +95,18 @@ EXAMPLES = [
     WorkerGreeting(
         version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2"}, sandbox=3, shots="x86_64, stim avx2",
         arithmetic="x86_64", cores=2, memory_gib=1.5, device="",
+    ),
+    TrainingTask(
+        sealed=SEALED, dems={"0": b"a", "1": b"b"}, decoder={"kind": "mwpm"}, teacher={}, stages=("{}",), seed=bytes(32),
+        max_shots=3, inherit=True, locked=False, seconds=1.5, memory_bytes=2**33, screen_share=0.1, recorded_shots=1,
+        recorded_syndromes=b"\x05", recorded_observables=b"\x01",
+    ),
+    TrainingAnswer(weights=b"\x01", telemetry={"steps": 3}, cost={"params": 2}, lock={"level": 3}, screened=True, host="a"),
+    ToWorker(op="ask", number=7, frame=b"\x01"),
+    FromWorker(op="answer", number=7, frame=b"\x01"),
+    RoundRequest(
+        lab="/a", run="r", settings={"jobs": 2}, seen={"closed": [1], "open": []}, rounds_left=3, seconds_left=None,
+        processors=(0, 1), jobs=2,
     ),
 ]  # fmt: skip
 IDS = [f"{type(example).__name__}{place}" for place, example in enumerate(EXAMPLES)]

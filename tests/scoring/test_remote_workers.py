@@ -100,19 +100,6 @@ def test_the_digest_of_the_code_changes_with_a_byte_or_a_name(tmp_path, monkeypa
     assert len(set(found)) == 3
 
 
-def test_a_gpu_is_named_where_torch_may_use_it(tmp_path, monkeypatch):
-    (tmp_path / "0000:01:00.0").mkdir()
-    (tmp_path / "0000:01:00.0/information").write_text("Model: \t\t NVIDIA H200\nIRQ: 3\n")
-    monkeypatch.setattr(here, "_GPUS", tmp_path)
-    monkeypatch.setattr(here, "version", lambda name: "2.6.0")
-    assert here._device() == "NVIDIA H200"
-    monkeypatch.setattr(here, "version", lambda name: "2.6.0+cpu")
-    assert here._device() == ""
-    monkeypatch.setattr(here, "version", lambda name: "2.6.0")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert here._device() == ""
-
-
 def test_a_host_runs_tasks_says_how_far_they_are_and_goes_on_after_any_end():
     told = []
     with TaskHost() as host:

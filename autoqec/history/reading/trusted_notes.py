@@ -98,7 +98,7 @@ class RunTrust:
     def chain(self) -> Chain:
         """The chain of the run's verifications: of the intents that count, and of the verdicts that count and name one."""
         named: list[tuple[str, str]] = []
-        for commit, lines in self._every_line().items():
+        for commit, lines in self._lines.items():
             subject = Subject(self.run, frozenset(), commit, self.environment)
             for line in lines:
                 intent = line.record.get("intent")
@@ -109,8 +109,13 @@ class RunTrust:
         return chain_of(self._chain.intents, named, seen_heads(self.examined.ledger, self.run))
 
     @cached_property
+    def _lines(self) -> Mapping[str, Sequence[Line]]:
+        """The run's lines, read once: that takes most of a pull's own time in a long run."""
+        return self._every_line()
+
+    @cached_property
     def _chain(self) -> Chain:
-        events = [event for commit, lines in self._every_line().items() for event in self.events(commit, lines)]
+        events = [event for commit, lines in self._lines.items() for event in self.events(commit, lines)]
         return chain_of(intents_in((line.digest, line.record) for line in events))
 
     def _whole(self, kind: str, notes: Lines, broken: list[tuple[str, Line, str]]) -> list[Line]:

@@ -271,6 +271,9 @@ def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
             found.setdefault(commit, set()).add(blob)
     blobs: dict[str, str] = {}
     for commit, all_versions in found.items():
+        if len(all_versions) == 1:  # most notes of a long run: not even their size is looked up
+            blobs[f"{commit[:2]}/{commit[2:]}"] = all_versions.pop()
+            continue
         # A version over the limit is read nowhere, so it gives way to one that is.
         versions = {blob for blob in all_versions if size_of(ledger, blob) <= NOTE_BYTES} or {min(all_versions)}
         lines: list[bytes] = []

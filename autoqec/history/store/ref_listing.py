@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from autoqec.history.store.dropped_refs import DROPPED
@@ -125,9 +125,26 @@ def _packed_bytes(git_dir: Path) -> bytes:
         return b""
 
 
+def many_loose_refs(git_dir: Path, many: int) -> bool:
+    """Tell whether so many refs have files of their own, each of which every listing of refs opens."""
+    files = _files(git_dir, "refs/")
+    return next(islice(files, many, None), None) is not None
+
+
 def _packed(git_dir: Path, prefixes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    try:
+        stat = (git_dir / _PACKED).stat()
+    except FileNotFoundError:
+        return
     wanted = tuple(prefixes)
-    for line in _packed_bytes(git_dir).decode(errors="surrogateescape").split("\n"):
-        # A ref's line is an oid, a space and a name; other lines are the header and targets of annotated tags (`^…`).
-        if line.startswith(wanted, 41):
-            yield line[41:], line[:40]
+    for name, oid in _packed_refs(git_dir, (stat.st_ino, stat.st_mtime_ns, stat.st_size)):
+        if name.startswith(wanted):
+            yield name, oid
+
+
+@lru_cache(maxsize=8)
+def _packed_refs(git_dir: Path, stamp: tuple[int, int, int]) -> tuple[tuple[str, str], ...]:
+    """Return every ref in `packed-refs`; `stamp` identifies the version of the file."""
+    # A ref's line is an oid, a space and a name; other lines are the header and targets of annotated tags (`^…`).
+    lines = _packed_bytes(git_dir).decode(errors="surrogateescape").split("\n")
+    return tuple((line[41:], line[:40]) for line in lines if line.startswith("refs/", 41))

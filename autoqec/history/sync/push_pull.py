@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history.reading.run_chain import remember_heads
+from autoqec.history.reading.run_chain import remember_new_heads
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
@@ -31,6 +31,7 @@ from autoqec.history.store.git_program import (
     run_git,
 )
 from autoqec.history.store.objects import TooLargeError
+from autoqec.history.store.ref_listing import many_loose_refs
 from autoqec.history.store.ref_moves import move
 from autoqec.history.store.refs import every_ref, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
@@ -49,7 +50,7 @@ _RENUMBER = (
 )
 _RESTORE = "autoqec drop --restore {1}, then autoqec pull --renumber {0}, which gives that round a new number; then drop it again"
 _TRIES = 6
-_MANY = 500  # pack refs after a pull that moves at least this many
+_MANY = 500  # pack refs after a pull that moves at least this many, or finds more in files of their own
 
 
 @dataclass(frozen=True)
@@ -226,11 +227,11 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
         renumbered = renumber(ledger, remote, run) if renumber_mine else {}
         joined = _join_all(ledger, remote, known, run, artifacts)
         move(ledger, joined.moves, f"pull from {remote.name}")
-        for ref in joined.moves:
-            if ref.startswith(NOTES) and ref.endswith("/verdict"):
-                remember_heads(ledger, ref.removeprefix(NOTES).partition("/")[0])
+        for ref, (before, after) in joined.moves.items():
+            if ref.startswith(NOTES) and ref.endswith("/verdict") and after is not None:
+                remember_new_heads(ledger, ref.removeprefix(NOTES).partition("/")[0], before, after)
         gone, left = drop_archived(ledger, remote, run)
-    if len(joined.moves) >= _MANY:
+    if len(joined.moves) >= _MANY or many_loose_refs(ledger.git_dir, _MANY):
         run_git(ledger, "pack-refs", "--all")
     if contradictions := joined.contradictions:
         more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
@@ -271,6 +272,8 @@ def _join_all(ledger: Ledger, remote: Remote, known: Mapping[str, str], run: str
     done = _Joined(dropped=_deleted(remote, known, theirs, live, run, artifacts))
     for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
         old, other, before = mine.get(ref), theirs[tracked], known.get(tracked)
+        if old == other == before and not marks.hide(ref):
+            continue  # joined before, and unchanged on both sides: most refs of a long run
         here = ref
         if marks.hide(ref):  # what is dropped here grows where it is kept
             here = kept_at(ref)

@@ -15,6 +15,7 @@ from pathlib import Path
 from autoqec.installed_package import __version__
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.child import Child
+from autoqec.sandbox.gpus import gpu_model
 from autoqec.sandbox.lock import ALLOW_VARIABLE, Lock, SandboxUnavailable
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.survey import stim_build
@@ -38,9 +39,6 @@ _INSTRUCTIONS = ("avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx51
 #: Seconds that finding out the level of the sandbox may take.
 _TRIAL_SECONDS = 60.0
 
-#: Where NVIDIA's driver tells which GPUs there are. No process that judges loads torch to ask.
-_GPUS = Path("/proc/driver/nvidia/gpus")
-
 
 def greeting_here(sandbox: int) -> WorkerGreeting:
     """What this process says of itself.
@@ -59,7 +57,7 @@ def greeting_here(sandbox: int) -> WorkerGreeting:
         arithmetic=f"{machine} {_processor()}".strip(),
         cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
         memory_gib=round(_memory_bytes() / 2**30, 1),
-        device=_device(),
+        device=gpu_model(),
     )
 
 
@@ -168,15 +166,3 @@ def _memory_bytes() -> int:
         return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     except (OSError, ValueError):
         return whole
-
-
-def _device() -> str:
-    """The model of the first GPU that torch may use; empty for none."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or version("torch").endswith("+cpu"):
-        return ""
-    for told in sorted(_GPUS.glob("*/information")):
-        for line in told.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "Model":
-                return value.strip()
-    return ""
