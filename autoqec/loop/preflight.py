@@ -23,6 +23,7 @@ from autoqec.loop.tracing import read_calls
 from autoqec.plugins import Registry, missing_packages
 from autoqec.problem.environment import Choice
 from autoqec.results.statistics import next_look
+from autoqec.scoring.executor_contract import Task
 
 #: The value of the setting `strong_reference` that switches it off.
 NO_STRONG_REFERENCE = "none"
@@ -128,6 +129,7 @@ def require_judge(session: Session) -> None:
 
     Raises:
         NotFoundError: There is no such verifier, executor or decoder.
+        NoWorkers: The executor has workers elsewhere, and none is there.
         UsageError: The signing key cannot sign, there is no GPU, or the strong reference cannot be compared with here.
         AutoQECError: The lab is not writable, or a plugin cannot be loaded.
     """
@@ -141,6 +143,20 @@ def require_judge(session: Session) -> None:
         sign_bytes(b"", Path(session.settings["signing_key"]).expanduser(), NAMESPACE)
     session.device  # noqa: B018 - raises if there is none
     _require_strong_reference(session)
+    _require_workers(session)
+
+
+def _require_workers(session: Session) -> None:
+    """Have a worker do a task, if the executor has workers elsewhere: training and an attempt would be spent before it is known.
+
+    Once in a session: what is lost later is the executor's to replace.
+    """
+    name = session.settings["executor"]
+    if name in session.executors_found or not hasattr(session.registry.get("executor", name).load(), "watch"):
+        return
+    with session.executor() as executor:
+        executor.submit(Task("autoqec.testing.example_tasks:echo")).result()
+    session.executors_found.add(name)
 
 
 def _require_strong_reference(session: Session) -> None:

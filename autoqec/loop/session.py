@@ -87,9 +87,11 @@ class Session:
     deadline: float | None = None
     rounds_left: int | None = None
 
-    #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, and strong references.
+    #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, strong references, and executors that
+    #: have a worker elsewhere.
     ready_for: set[tuple[tuple[Role, str], ...]] = field(default_factory=set)
     strong_references: set[str] = field(default_factory=set)
+    executors_found: set[str] = field(default_factory=set)
 
     @property
     def limits(self) -> Limits:

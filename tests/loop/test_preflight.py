@@ -1,6 +1,7 @@
 """What a round needs is checked before it begins: nothing is claimed, noted or drawn where something is missing."""
 
 import subprocess
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -13,9 +14,12 @@ from autoqec.history import claim_round, list_claims, load_run, read_claim, read
 from autoqec.history.reading.run_chain import read_chain
 from autoqec.loop.judging import judge
 from autoqec.loop.one_round import resume_round, run_round
-from autoqec.loop.preflight import agents_to_ask, begin_run
+from autoqec.loop.preflight import agents_to_ask, begin_run, require_judge
 from autoqec.loop.round_state import read_state
 from autoqec.loop.session import open_run
+from autoqec.plugins import Registration
+from autoqec.sandbox.channel import Message
+from autoqec.scoring.remote.remote_pool import NoWorkers
 from autoqec.testing import ScriptedAgent
 
 
@@ -64,6 +68,56 @@ def test_a_spent_error_budget_is_found_before_a_round_trains(session, monkeypatc
     with pytest.raises(BudgetSpentError, match="the error budget of run .* is spent"):
         run_round(made)
     assert list_claims(made.ledger) == []
+
+
+class Elsewhere:
+    """An executor that has workers elsewhere, or none if there is an error."""
+
+    def __init__(self, jobs, asked, error=None):
+        self.jobs, self.asked, self.error = jobs, asked, error
+
+    def submit(self, task):
+        self.asked.append(task.function)
+        future = Future()
+        future.set_exception(self.error) if self.error else future.set_result(Message({}))
+        return future
+
+    def watch(self, told):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+def far(made, **options):
+    """A session with that executor."""
+    made.registry.entries["executor", "far"] = Registration("executor", "far", Elsewhere, {}, "test", "0")
+    settings = load_settings(made.ledger.workdir, {"executor": "far"})
+    return replace(made, settings=replace(settings, executors={"far": options}))
+
+
+def test_a_round_whose_workers_are_not_there_is_not_begun(session):
+    asked = []
+    made = far(session(), asked=asked, error=NoWorkers("no worker is there: ssh a: no route"))
+    with pytest.raises(NoWorkers, match="no worker is there: ssh a: no route"):
+        run_round(made)
+    assert asked == ["autoqec.testing.example_tasks:echo"]
+    assert list_claims(made.ledger) == []
+
+
+def test_no_attempt_is_spent_where_no_worker_is_there_and_one_that_is_there_is_asked_once(with_round):
+    made = far(with_round, asked=[], error=NoWorkers("no worker is there"))
+    before = read_lines(made.ledger, made.run.name, "verdict")
+    with pytest.raises(NoWorkers):
+        judge(made, read_state(made.ledger, made.run.name, 2))
+    assert read_lines(made.ledger, made.run.name, "verdict") == before
+    made = far(with_round, asked=(asked := []))
+    require_judge(made)
+    require_judge(made)
+    assert len(asked) == 1
 
 
 def test_only_those_are_needed_who_are_still_to_be_asked(session):
