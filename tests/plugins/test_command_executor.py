@@ -16,16 +16,23 @@ import pytest
 from autoqec_plugins.command import command_worker
 from autoqec_plugins.command.command_executor import CommandExecutor
 from autoqec_plugins.command.command_source import CommandSource, Place
+from autoqec_plugins.local.local_executor import LocalExecutor
 from open_files import open_files, opened_since
 from pool_stand_ins import GREETING
 
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import UsageError
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.remote import serve_worker
+from autoqec.scoring.remote.answer_identity import identity_of
 from autoqec.scoring.remote.remote_pool import NoWorkers, RemotePool
 from autoqec.scoring.remote.worker_link import WorkerLost
+from autoqec.scoring.score_stream import ScoreStream
+from autoqec.scoring.shard import FUNCTION
+from autoqec.testing import TINY_ENVIRONMENT
 from autoqec.testing.conformance_executor import check_executor
 
 #: A real worker, from this interpreter.
@@ -227,6 +234,34 @@ def test_a_task_that_is_stopped_ends_there_and_all_ends_with_the_connection():
     while any(map(runs, started)):
         assert time.monotonic() < deadline, "what a worker started still runs"
         time.sleep(0.01)
+
+
+def test_scored_chunks_are_the_same_as_here_whatever_is_lost_on_the_way(program, tmp_path):
+    """The first start of the worker dies with its first task; then it is a real one."""
+    mark = tmp_path / "mark"
+    command = program(f"""
+        if os.path.exists({str(mark)!r}):
+            os.execv(sys.executable, [sys.executable, "-m", "autoqec.scoring.remote.serve_worker"])
+        from autoqec.scoring.remote.greeting_here import greeting_here
+        channel.send(greeting_here(3).to_message())
+        asked()
+        open({str(mark)!r}, "w").close()
+    """)
+    loaded = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e.yaml")
+
+    def scored(executor):
+        stream = ScoreStream(executor, loaded, SealedCandidate({}, b""), bytes(range(32)), "dev")
+        tasks = [stream.task(FUNCTION, [chunk], references=True) for chunk in range(3)]
+        return [Message(fields) for fields in stream.gather(tasks, lambda done: None)]
+
+    with RemotePool(CommandSource([Place("a", command)], 60, first_wait=0.01), 1) as pool:
+        told = said_of(pool)
+        there = scored(pool)
+        assert [told.get(timeout=60).what for _ in range(3)] == ["joined", "lost", "joined"]
+    with LocalExecutor(1) as executor:
+        here = scored(executor)
+    assert [identity_of(each) for each in there] == [identity_of(each) for each in here]
+    assert len({each.fields["chunks"][0]["digest"] for each in there}) == 3
 
 
 def test_no_secret_of_ours_goes_along(program, monkeypatch):
