@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,9 @@ class Session:
     tape: Tape | None = None
     deadline: float | None = None
     rounds_left: int | None = None
+
+    #: What begins when a step needs it, and ends with the session.
+    resources: ExitStack = field(default_factory=ExitStack)
 
     #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, strong references, and executors that
     #: have a worker elsewhere.
@@ -174,13 +177,15 @@ class Session:
         known = any(run.name == self.run.name for run in list_runs(self.ledger))
         return read_history(self.ledger, self.run.name) if known else []
 
-    @property
+    @cached_property
     def executor_choice(self) -> ExecutorChoice:
-        """The executor that the settings choose, with its options."""
+        """The executor that the settings choose, with its options; what all steps share begins now, and ends with the session."""
         from autoqec.scoring.executor_contract import ExecutorChoice
+        from autoqec.scoring.opened_executor import shared_choice
 
         name = self.settings["executor"]
-        return ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
+        chosen = ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
+        return self.resources.enter_context(shared_choice(self.registry, chosen))
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:

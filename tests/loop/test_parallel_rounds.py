@@ -331,6 +331,7 @@ def test_a_process_says_why_it_could_not_begin_and_how_it_ended(with_round):
         jobs=1,
     )
     process = RoundProcess(request, said.put)
+    assert "-P" in process._process.args, "nothing is imported from the lab's folder, which may be a stranger's"
     told = said.get().fields["failed"]
     assert (told["code"], told["exit_code"], told["waits"]) == ("not_found", 3, False)
     assert said.get() is None
