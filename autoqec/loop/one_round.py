@@ -25,7 +25,8 @@ from autoqec.history import (
     tidy,
     update_claim,
 )
-from autoqec.history.rounds.seen_rounds import SEEN, Seen
+from autoqec.history.rounds.round_numbers import SEEN
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.history.store.owner import this_process
 from autoqec.loop.own_records import own_state
 from autoqec.loop.preflight import agents_to_ask, require_ready

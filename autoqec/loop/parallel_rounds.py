@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from autoqec.agents.agent_contract import ROLES
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import Claim, RoundRecord, find_record, read_history
-from autoqec.history.rounds.seen_rounds import RoundNumbers, Seen, seen_by
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.machine_share import MachineShare, shares
 from autoqec.loop.many_rounds import came_to_something, require_a_rounds_time
 from autoqec.loop.round_process import Heard, RoundProcess

@@ -15,7 +15,8 @@ from autoqec.history import Claim, Ledger, RoundRecord, read_claim
 from autoqec.history.reading.round_record import claim_of
 from autoqec.history.reading.snapshot import take_snapshot, tip
 from autoqec.history.rounds.attachments import has_attachment
-from autoqec.history.rounds.seen_rounds import RoundNumbers, Seen, seen_by
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.session import Session
 
 #: The message of the Ideator in a round's trace.

@@ -8,7 +8,8 @@ import pytest
 from autoqec.config import Setting
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
-from autoqec.history.rounds.seen_rounds import RoundNumbers, Seen
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.loop import parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
