@@ -79,6 +79,7 @@ def run_in_lab(
         fresh=new,
         seed=seed,
         dry=True,
+        remote=settings["claim_remote"],
     )
     with opened_session(ledger, registry, settings, chosen, progress or _unheard) as session:
         begin_run(session, fresh=new, seed=seed)

@@ -16,7 +16,11 @@ from autoqec.plugin_errors import one_line
 @click.command()
 @click.argument("run", required=False)
 @click.option("--abandon", default=None, metavar="ROUND", help="Close one interrupted or waiting round as abandoned.")
-@click.option("--force", is_flag=True, help="Also resume rounds of other hosts, even if they may be at work there.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also resume, or abandon, rounds of other hosts and clones, even if they may be at work there.",
+)
 @options.budget_options
 @options.train_on_option
 @options.device_option
@@ -26,9 +30,10 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
 
     RUN limits this to one run. If a round cannot continue, the command reports it, finishes the others, and exits with
     code 1, or 4 if a budget is spent. As for `autoqec round`, the exit code is also 1 if rounds ended and none completed.
-    """
-    import socket
 
+    A round is resumed in the clone that began it. If it was part of a batch job on another host, the batch system must say that
+    the job is over.
+    """
     from autoqec.history import load_run, parse_round_name, require_writable
 
     ledger, settings = open_lab(flags)
@@ -36,7 +41,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     say_loading(quiet=quiet)
     from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import BudgetSpentError
-    from autoqec.loop.one_round import abandon_round, interrupted_rounds, open_rounds, resume_round
+    from autoqec.loop.one_round import abandon_round, interrupted_rounds, is_elsewhere, open_rounds, resume_round
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
     from autoqec.views.console import print_error, say
@@ -44,12 +49,12 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
 
     show = round_printer(ledger, as_json)
     if abandon is not None:
-        show(abandon_round(ledger, *parse_round_name(abandon)))
+        show(abandon_round(ledger, *parse_round_name(abandon), force=force))
         return 0
     only = load_run(ledger, run).name if run else None
-    here = socket.gethostname()
-    elsewhere = [claim for claim in open_rounds(ledger, only) if claim.host != here and not claim.waiting]
-    claims = interrupted_rounds(ledger, only) + (elsewhere if force else [])
+    claims = interrupted_rounds(ledger, only)
+    elsewhere = [claim for claim in open_rounds(ledger, only) if claim not in claims and is_elsewhere(ledger, claim)]
+    claims += elsewhere if force else []
     if elsewhere and not force:
         names = ", ".join(f"{claim.run}/{claim.number} on {claim.host}" for claim in elsewhere)
         say(f"skipped, because they may be at work: {names}. If they are not: autoqec resume --force")

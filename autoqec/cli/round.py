@@ -142,6 +142,7 @@ def command(
         fresh=fresh,
         seed=(seed := int(repeated.settings["seed"], 16)) if repeated else seed,
         dry=True,
+        remote="" if dry_run or tape else settings["claim_remote"],
     )
     if origin is not None:
         check_origin(ledger, run, origin)

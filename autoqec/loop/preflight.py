@@ -63,7 +63,8 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
 def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None, carried_alone: bool = False) -> None:
     """Record the session's run if it is new, once all is there that its rounds need.
 
-    If another process has started a run of that name meanwhile, the session continues that one.
+    If another process, or another clone that shares the run, has started a run of that name meanwhile, the session continues that
+    one.
 
     Args:
         session: Where.
@@ -77,7 +78,8 @@ def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None,
     asked = agents_to_ask(session)
     require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not carried_alone})
     if session.run not in list_runs(session.ledger):
-        session.run = recorded_run(session.ledger, session.run, fresh=fresh, seed=seed)
+        remote = session.settings["claim_remote"]
+        session.run = recorded_run(session.ledger, session.run, fresh=fresh, seed=seed, remote=remote)
 
 
 def agents_to_ask(session: Session, claim: Claim | None = None) -> dict[Role, str]:

@@ -8,12 +8,13 @@ import pytest
 from autoqec.config import Setting, load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
+from autoqec.history.rounds.round_numbers import RoundNumbers
 from autoqec.loop import machine_share, parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
-from autoqec.loop.round_view import RoundNumbers, Seen
+from autoqec.loop.round_view import Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
 
@@ -342,6 +343,7 @@ def test_a_process_says_why_it_could_not_begin_and_how_it_ended(with_round):
         jobs=1,
     )
     process = RoundProcess(request, said.put)
+    assert "-P" in process._process.args, "nothing is imported from the lab's folder, which may be a stranger's"
     told = said.get().fields["failed"]
     assert (told["code"], told["exit_code"], told["waits"]) == ("not_found", 3, False)
     assert said.get() is None

@@ -10,7 +10,7 @@ from autoqec.agents.agent_contract import AgentUnavailable
 from autoqec.agents.role_messages import Hypothesis
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import claim_round, list_claims, load_run, read_claim, read_lines
+from autoqec.history import claim_round, list_claims, load_run, open_ledger, read_claim, read_lines
 from autoqec.history.reading.run_chain import read_chain
 from autoqec.loop.judging import judge
 from autoqec.loop.one_round import resume_round, run_round
@@ -168,6 +168,24 @@ def test_two_that_start_a_run_at_once_work_on_one_run(session):
     assert second.run == first.run == load_run(first.ledger, "both")
     assert [run_round(each).number for each in (first, second)] == [1, 2]
     assert open_run(first.ledger, first.registry, env="tiny", run_name="both", fresh=False, seed=None) == first.run
+
+
+def test_two_clones_that_start_a_run_at_once_work_on_one_run(session, tmp_path):
+    made = session(ScriptedAgent({}))
+    subprocess.run(["git", "clone", "-q", "--bare", made.ledger.workdir, tmp_path / "remote.git"], check=True)
+    settings = load_settings(made.ledger.workdir, {"claim_remote": str(tmp_path / "remote.git")})
+    subprocess.run(["git", "clone", "-q", tmp_path / "remote.git", tmp_path / "clone"], check=True)
+    first, second = (replace(each, settings=settings) for each in two_sessions(made))
+    second.ledger = open_ledger(tmp_path / "clone")
+    begin_run(first)
+    begin_run(second)
+    assert second.run == first.run == load_run(second.ledger, "both")
+    subprocess.run(["git", "clone", "-q", tmp_path / "remote.git", tmp_path / "third"], check=True)
+    third = open_ledger(tmp_path / "third")
+    found = open_run(
+        third, made.registry, env="tiny", run_name="both", fresh=False, seed=None, remote=settings["claim_remote"]
+    )
+    assert found == first.run
 
 
 def test_a_run_that_another_process_started_meanwhile_is_refused_if_it_is_not_the_one_that_was_asked_for(session):
