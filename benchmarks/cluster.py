@@ -72,6 +72,7 @@ class Plan:
     Attributes:
         name: Of the variant.
         workers, rounds: How many, in all.
+        begun: So many rounds are in the lab before the workers come, recorded by one clone.
         runs: Over how many runs the workers are spread.
         remotes: Over how many repositories the runs are spread.
         packed: Pack the remote after so many pushes; 0 for as git does it by itself (`git gc --auto`).
@@ -86,6 +87,7 @@ class Plan:
     name: str
     workers: int = 64
     rounds: int = 2000
+    begun: int = 0
     runs: int = 1
     remotes: int = 1
     packed: int = 0
@@ -194,7 +196,7 @@ class Worker:
     def place(self) -> None:
         """Clone the lab on a new host."""
         place = self.lab.top / f"node-{self.number}-{self.hosts}"
-        self.lab.clock.unmeasured(lambda: self.remote.clone(place, fetch_from=self.mirror))
+        self.lab.clock.unmeasured(lambda: shutil.copytree(self.lab.templates[self.run], place, symlinks=True) and None)
         self.ledger = history.open_ledger(place)
         pygit2.settings.enable_fsync_gitdir(False)  # a memory disk; and what a disk takes is not processor time
         self.ledger.signature = lambda: pygit2.Signature("a", "a@b", int(self.now().timestamp()), 0)  # type: ignore[method-assign]
@@ -354,22 +356,32 @@ class Lab:
                 if one is not None:
                     self.cores[id(one)] = [0.0] * plan.cores
                     git(first.workdir, "push", "-q", str(one.folder), "main")
-        for number in range(plan.runs):
-            history.start_run(
-                *(first, f"run-{number}"),
-                base=self.base,
-                env_name="surface_d5_depol",
-                env_id="0" * 64,
-                env_files={},
-                settings={},
-            )
-            target = self.remotes[number % plan.remotes]
-            for one in target:
-                if one is not None:
-                    name = f"refs/autoqec/runs/run-{number}"
-                    git(first.workdir, "push", "-q", str(one.folder), f"{name}:{name}")
+        self.templates = {f"run-{number}": self._begin(first, number) for number in range(plan.runs)}
         self.workers = [Worker(self, number) for number in range(plan.workers)]
         self._mine = threading.local()
+
+    def _begin(self, first: history.Ledger, number: int) -> Path:
+        """Start a run, with the rounds that it has before the workers come; a clone that has pulled it."""
+        run, (remote, mirror) = f"run-{number}", self.remotes[number % self.plan.remotes]
+        about = {"base": self.base, "env_name": "surface_d5_depol", "env_id": "0" * 64, "env_files": {}, "settings": {}}
+        history.start_run(first, run, **about)  # type: ignore[arg-type]
+        pygit2.settings.enable_fsync_gitdir(False)
+        draw = random.Random(f"{self.plan.seed} {run}")
+        for done in range(self.plan.begun // self.plan.runs):
+            record(first, history.claim_round(first, run, DETAILS), self.base, draw)
+            if done % 200 == 0:
+                git(first.workdir, "pack-refs", "--all")
+        history.push(first, str(remote.folder), run)
+        for one in (remote, *([mirror] if mirror else [])):
+            if one is mirror:
+                git(one.folder, "fetch", "-q", "--prune", str(remote.folder), "+refs/*:refs/*")
+            git(one.folder, "gc", "-q")
+        template = self.top / f"template-{number}"
+        remote.clone(template, fetch_from=mirror)
+        history.pull(history.open_ledger(template), "origin", run)
+        git(template, "gc", "-q")
+        shutil.rmtree(template / ".git" / "logs")
+        return template
 
     @property
     def me(self) -> Worker:
