@@ -526,12 +526,12 @@ def records_of(folder: Path, run: str) -> str:
     return git(folder, "for-each-ref", "--format=%(refname) %(objectname)", *names)
 
 
-def in_quarters(rounds: int, pairs: Sequence[tuple[int, float]]) -> list[float]:
-    """Medians over the four quarters of the rounds."""
-    parts: list[list[float]] = [[], [], [], []]
+def in_parts(rounds: int, pairs: Sequence[tuple[int, float]], count: int = 4) -> list[float | None]:
+    """Medians over the four quarters of the rounds, or over so many parts; None for a part with nothing."""
+    parts: list[list[float]] = [[] for _ in range(count)]
     for done, value in pairs:
-        parts[min(4 * done // max(rounds, 1), 3)].append(value)
-    return [round(median(part), 2) if part else 0.0 for part in parts]
+        parts[min(count * done // max(rounds, 1), count - 1)].append(value)
+    return [round(median(part), 3) if part else None for part in parts]
 
 
 def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
@@ -550,8 +550,8 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
             own = [(step.rounds, step.whole - step.queued) for step in some]
             steps[f"{part} {kind}"] = {
                 "times": len(some),
-                "s": in_quarters(plan.rounds, own),
-                "server cpu s": in_quarters(plan.rounds, [(step.rounds, step.server) for step in some]),
+                "s": in_parts(plan.rounds, own),
+                "server cpu s": in_parts(plan.rounds, [(step.rounds, step.server) for step in some]),
             }
     server = sum(step.server for step in seen.steps) + sum(seen.upkeep)
     waits = [step.queued for step in seen.steps]
@@ -563,9 +563,20 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
         "without git": round(ideal, 1),
         "git's share of a worker's time": round(git_time / max(git_time + seen.worked, 1e-9), 4),
         "counts": dict(sorted(seen.counts.items())),
-        "claim s": in_quarters(plan.rounds, seen.claims),
-        "share s": in_quarters(plan.rounds, seen.shared),
+        "claim s": in_parts(plan.rounds, seen.claims),
+        "share s": in_parts(plan.rounds, seen.shared),
         "steps": steps,
+        "over the rounds": {
+            "rounds": [plan.begun + round((part + 0.5) * plan.rounds / 20) for part in range(20)],
+            "claim s": in_parts(plan.rounds, seen.claims, 20),
+            "share s": in_parts(plan.rounds, seen.shared, 20),
+            "fetch server cpu s": in_parts(
+                plan.rounds, [(s.rounds, s.server) for s in seen.steps if s.kind == "fetch"], 20
+            ),
+            "push server cpu s": in_parts(
+                plan.rounds, [(s.rounds, s.server) for s in seen.steps if s.kind == "push"], 20
+            ),
+        },
         "server cpu s per round": round(server / max(len(done), 1), 3),
         "server load": round(server / (hours * 3600 * plan.cores * plan.remotes), 4),
         "longest wait for a core s": round(max(waits, default=0.0), 2),
