@@ -24,14 +24,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import mean, median
 from types import SimpleNamespace
 from typing import Any
 
-from _common import one_thread
+from _common import one_thread, show
 from _shared_remote import SharedRemote, git
 from _virtual_clock import VirtualClock, processor_seconds
 
@@ -597,23 +597,37 @@ def simulated(plan: Plan, work: Path | None = None, partial: Path | None = None)
         return summary(lab, lab.examine())
 
 
+def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The network steps, a row each: seconds and the server's processor seconds, medians of the first and last quarter."""
+    rows = []
+    for name, step in found["steps"].items():
+        row: dict[str, Any] = {"step": name, "times": step["times"]}
+        for kind in ("s", "server cpu s"):
+            row |= {f"{kind}, first": step[kind][0], f"{kind}, last": step[kind][-1]}
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
-    """Simulate the plans that are asked for, one after another."""
+    """Simulate one plan, by default a small one; print it, or draw what the file of results holds."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    for name, default in asdict(Plan("")).items():
-        if name != "name":
-            parser.add_argument(
-                f"--{name}", type=type(default), default=None, help=f"of the plan; {default} if not given"
-            )
+    defaults = asdict(Plan("given", workers=8, rounds=24))
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"of the plan (default: {default})")
     parser.add_argument("--work", type=Path, default=None, help="where clones are made; a disk in memory is best")
     parser.add_argument("--partial", type=Path, default=None, help="a file for what was seen so far, now and then")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--plot", action="store_true", help="draw results/cluster.json as results/cluster.svg instead")
     options = vars(parser.parse_args())
-    given = {
-        name: value for name, value in options.items() if value is not None and name not in ("work", "partial", "json")
-    }
-    found = simulated(replace(Plan("one"), **given), options["work"], options["partial"])
-    print(json.dumps(found, indent=None if options["json"] else 1))
+    if options["plot"]:
+        from _cluster_plot import draw
+
+        draw(RESULTS / "cluster.json", RESULTS / "cluster.svg")
+        return
+    plan = Plan(**{name: options[name] for name in defaults})
+    found = simulated(plan, options["work"], options["partial"])
+    facts = {name: value for name, value in found.items() if name not in ("steps", "sizes", "over the rounds")}
+    show("cluster", table(found), found if options["json"] else facts, as_json=options["json"])
 
 
 if __name__ == "__main__":
