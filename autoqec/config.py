@@ -121,11 +121,12 @@ class Settings:
 
     @staticmethod
     def from_json(told: Mapping[str, Any]) -> Settings:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`. What an older version does not tell, before it is updated in mid work, is built in."""
+        values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
         return Settings(
-            {name: Setting(*each) for name, each in told["values"].items()},
+            values | {name: Setting(*each) for name, each in told["values"].items()},
             {name: Profile(**each) for name, each in told["profiles"].items()},
-            **{name: told[name] for name in _OPTIONS},
+            **{name: told.get(name, {}) for name in _OPTIONS},
         )
 
     @property

@@ -138,6 +138,13 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Workers answered the same task otherwise, and answers of the one that is wrong may be among those given out.",
             "Leave out the workers that the message names, then `autoqec resume`; nothing of it was noted.",
         ),
+        "scheduler_unreachable": ErrorCode(
+            "No Dask scheduler answers at the address of the executor `dask`, or what answers is something else.",
+            "Check `address` or `scheduler_file` of `[executors.dask]`, and its certificates; [dask](how-to/dask.md).",
+        ),
+        "scheduler_lost": ErrorCode(
+            "The Dask scheduler ended, or can no longer be reached.", "Start it again, then `autoqec resume`."
+        ),
         "fork_server_failed": ErrorCode(
             "The process that locked candidates are forked from ended, or cannot fork.",
             "Nothing: a fresh process takes its place.",

@@ -49,7 +49,7 @@ CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     "verifier": _ANY_KIND,
     "stage": _ANY_KIND,
     "code": {**_ANY_KIND, "files": tuple},
-    "executor": _ANY_KIND,
+    "executor": {**_ANY_KIND, "check_with": dict},
     "host": {**_ANY_KIND, "domains": tuple, "tokens": tuple, "job": tuple},
     "command": _ANY_KIND,
 }
@@ -82,7 +82,7 @@ def autoqec_register_codes(register: Register) -> None:
 
 @hookspec
 def autoqec_register_executors(register: Register) -> None:
-    """Executors that run tasks, local processes by default: `factory(jobs) → autoqec.scoring.Executor`."""
+    """Executors that run tasks, local processes by default: `factory(jobs, **options) → autoqec.scoring.Executor`."""
 
 
 @hookspec

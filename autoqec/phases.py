@@ -44,6 +44,7 @@ class Phase:
         made: What the rate counts, where that is not what is `done`: shots of training steps.
         note: More in words, such as a loss.
         outcome: What is said of it when another phase begins.
+        workers: How many workers elsewhere do it; None if it is done here.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Phase:
     made: int | None = None
     note: str = ""
     outcome: str = "done"
+    workers: int | None = None
     _from: tuple[float, int, int] | None = field(default=None, repr=False)
     _at: float = field(default=0.0, repr=False)
 

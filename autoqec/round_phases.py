@@ -46,6 +46,7 @@ class RoundPhases:
         self._clock = clock
         self.phase: Phase | None = None
         self.step = ""
+        self._workers: int | None = None  # of the step's executor, if they are elsewhere
         self._training_left: float | None = None  # of its limit, while a screen holds training up
 
     def take(self, event: RoundEvent) -> bool:
@@ -65,17 +66,21 @@ class RoundPhases:
             self._count(event)
         elif event["event"] == "verify":
             self._verify(event)
+        elif event["event"] == "workers":
+            self._workers = event["workers"]
+            if self.phase is not None:
+                self.phase.workers = self._workers
         return self.phase is not before
 
     def _begin_step(self, event: StepBegins) -> None:
-        self.step, self._training_left = event["step"], None
+        self.step, self._training_left, self._workers = event["step"], None, None
         if self.step in _TITLES:
             self._begin(_TITLES[self.step]["agent" in event], event.get("seconds_at_most"))
         else:
             self.phase = None  # closing takes no time
 
     def _begin(self, title: str, seconds_at_most: float | None = None) -> Phase:
-        self.phase = Phase(title, self._clock(), seconds_at_most=seconds_at_most)
+        self.phase = Phase(title, self._clock(), seconds_at_most=seconds_at_most, workers=self._workers)
         return self.phase
 
     def _now(self, title: str, seconds_at_most: float | None = None) -> Phase:

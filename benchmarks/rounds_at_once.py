@@ -6,7 +6,8 @@ A round takes a time drawn from the measured ones of `climb.py`, and its figures
 rates, so the best round so far is not always the best one. No round fails.
 
 With K at once, a new round begins when one of the K ends, so that its agent knows the rounds that have ended and, of the others,
-what they try. All K of a seed have the same landscape, times and draws of counts, by the number of the round. Nothing is trained.
+what they try. With `--told numbers` it knows their numbers alone, as in clones that share a run, and with `--told nothing` not
+even these. All K of a seed have the same landscape, times and draws of counts, by the number of the round. Nothing is trained.
 
     python benchmarks/rounds_at_once.py --seeds 12 --rounds 32
 
@@ -25,7 +26,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Literal, get_args
 
 from _common import one_thread
 
@@ -53,8 +54,8 @@ from autoqec.results.metrics import parse_metrics
 
 AGENTS: Mapping[str, type[EmbeddedAgent]] = {"search": SearchAgent, "random": RandomAgent, "evolution": EvolutionAgent}
 
-#: Rounds at once.
-AT_ONCE = (1, 2, 4, 8)
+#: Rounds at once, beside one at a time.
+AT_ONCE = (2, 4, 8)
 
 #: Rounds after which, and multiples of the mean time of a round after which, the best round is looked at.
 _LOOKS = (4, 8, 16, 24, 32)
@@ -185,7 +186,16 @@ class Ended:
     truth: float
 
 
-def play(agent: EmbeddedAgent, landscape: Landscape, rounds: int, at_once: int, seed: int) -> list[Ended]:
+#: What an agent is told of open rounds: their ideas, as in one lab; their numbers, as by other clones; or nothing.
+Told = Literal["ideas", "numbers", "nothing"]
+
+#: A row of the results.
+Row = dict[str, Any]
+
+
+def play(
+    agent: EmbeddedAgent, landscape: Landscape, rounds: int, at_once: int, seed: int, told: Told = "ideas"
+) -> list[Ended]:
     """Run rounds, K at once, in the order in which they end."""
     running: list[tuple[float, int, PastRound]] = []
     ended: list[Ended] = []
@@ -193,7 +203,7 @@ def play(agent: EmbeddedAgent, landscape: Landscape, rounds: int, at_once: int, 
     for number in range(1, rounds + 1):
         if len(running) == at_once:
             now = _end_one(running, ended, landscape)
-        past = proposed(agent, landscape, ended, running, number, seed)
+        past = proposed(agent, landscape, ended, running, number, seed, told)
         took = random.Random(f"{seed}/time/{number}").choice(measured_times())
         heapq.heappush(running, (now + took, number, past))
     while running:
@@ -207,6 +217,16 @@ def _end_one(running: list[tuple[float, int, PastRound]], ended: list[Ended], la
     return at
 
 
+def number_of(past: PastRound) -> int:
+    """The number of a round."""
+    return int(past.name.split("/")[1])
+
+
+def agent_seed(seed: int, number: int) -> int:
+    """What an agent draws from in a round."""
+    return random.Random(f"{seed}/agent/{number}").getrandbits(64)
+
+
 def proposed(
     agent: EmbeddedAgent,
     landscape: Landscape,
@@ -214,16 +234,20 @@ def proposed(
     running: Sequence[tuple[float, int, PastRound]],
     number: int,
     seed: int,
+    told: Told,
 ) -> PastRound:
     """What the agent proposes, as the round will be when it ends."""
-    history = sorted((each.past for each in ended), key=lambda past: int(past.name.split("/")[1]))
+    history = sorted((each.past for each in ended), key=number_of)
     still = [replace(past, status="open", metrics=None, decision=None) for _, _, past in running]
     context = replace(
         landscape.context,
         round=number,
-        seed=random.Random(f"{seed}/agent/{number}").getrandbits(64),
+        seed=agent_seed(seed, number),
         history=tuple(history),
-        open_rounds=tuple(sorted(still, key=lambda past: int(past.name.split("/")[1]))),
+        open_rounds=tuple(sorted(still, key=number_of)) if told == "ideas" else (),
+        unseen=tuple({"round": each, "seed": agent_seed(seed, each)} for each in sorted(map(number_of, still)))
+        if told == "numbers"
+        else (),
     )
     try:
         idea = ask(agent, "ideator", context)
@@ -254,21 +278,20 @@ def duplicates(ended: Sequence[Ended], context: Context) -> int:
     return len(forms) - len(set(forms))
 
 
-def rows_of(name: str, seeds: Sequence[int], rounds: int, base: Context) -> list[dict[str, Any]]:
-    """A row for each number of rounds at once: the mean best gain over seeds, and the difference from one at a time."""
-    runs: dict[int, list[list[Ended]]] = {}
-    for at_once in AT_ONCE:
-        runs[at_once] = [play(AGENTS[name](), Landscape(seed, base), rounds, at_once, seed) for seed in seeds]
-    unit, found = mean(measured_times()), []
-    for at_once, played in runs.items():
-        row: dict[str, Any] = {"agent": name, "at_once": at_once, "after_rounds": {}, "after_time": {}}
+def rows_of(name: str, ways: Sequence[tuple[int, Told]], seeds: Sequence[int], rounds: int, base: Context) -> list[Row]:
+    """A row for each way to run rounds: the mean best gain over seeds, and the difference from the first way, one at a time."""
+    unit, found, alone = mean(measured_times()), [], []
+    for at_once, told in ways:
+        played = [play(AGENTS[name](), Landscape(seed, base), rounds, at_once, seed, told) for seed in seeds]
+        alone = alone or played
+        row: Row = {"agent": name, "at_once": at_once, "told": told, "after_rounds": {}, "after_time": {}}
         for look in (each for each in _LOOKS if each <= rounds):
             row["after_rounds"][look] = _compared(
-                [best_so_far(ended[:look]) for ended in played], [best_so_far(ended[:look]) for ended in runs[1]]
+                [best_so_far(ended[:look]) for ended in played], [best_so_far(ended[:look]) for ended in alone]
             )
             row["after_time"][look] = _compared(
                 [best_so_far([each for each in ended if each.at <= look * unit]) for ended in played],
-                [best_so_far([each for each in ended if each.at <= look * unit]) for ended in runs[1]],
+                [best_so_far([each for each in ended if each.at <= look * unit]) for ended in alone],
             )
         row["same_candidates"] = sum(duplicates(ended, base) for ended in played)
         row["without_an_idea"] = sum(each.past.status == "agent_error" for ended in played for each in ended)
@@ -288,6 +311,10 @@ def _compared(gains: Sequence[float], alone: Sequence[float]) -> dict[str, float
     }
 
 
+def _way(row: Mapping[str, Any]) -> str:
+    return f"{row['agent']:9} K = {row['at_once']}, told {row['told']:7}"
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows as two tables."""
     for what, title in (("after_rounds", "rounds"), ("after_time", "times of a round")):
@@ -297,10 +324,10 @@ def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
                 f"{look}: {each['gain']:.3f} ({each['difference']:+.3f} ± {each['standard_error']:.3f})"
                 for look, each in row[what].items()
             ]
-            print(f"  {row['agent']:9} K = {row['at_once']}  {'  '.join(cells)}")
+            print(f"  {_way(row)}  {'  '.join(cells)}")
     for row in rows:
         print(
-            f"{row['agent']} K = {row['at_once']}: {row['same_candidates']} same candidates, {row['without_an_idea']} rounds"
+            f"{_way(row)}: {row['same_candidates']} same candidates, {row['without_an_idea']} rounds"
             f" without an idea, all rounds in {row['rounds_of_mean_time']} times of a round"
         )
 
@@ -312,21 +339,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=16)
     parser.add_argument("--results", type=Path, default=None, help="file to write")
+    parser.add_argument("--told", default="ideas", help=f"{', '.join(get_args(Told))}; with commas")
     options = parser.parse_args()
     base, seeds = first_context(), range(1, options.seeds + 1)
-    rows = [row for name in options.agents.split(",") for row in rows_of(name, seeds, options.rounds, base)]
+    ways = [(1, "ideas"), *((at_once, told) for told in options.told.split(",") for at_once in AT_ONCE)]
+    rows = [row for name in options.agents.split(",") for row in rows_of(name, ways, seeds, options.rounds, base)]
     print_rows(rows)
     if options.results:
-        told = {
-            "schema": "autoqec.benchmark.rounds_at_once/1",
+        file = options.results
+        whole = (
+            json.loads(file.read_text())
+            if file.is_file()
+            else {"schema": "autoqec.benchmark.rounds_at_once/1", "parts": {}}
+        )
+        whole["parts"][f"{options.agents}, told {options.told}"] = {
             "command": f"python benchmarks/rounds_at_once.py --agents {options.agents} --seeds {options.seeds}"
-            f" --rounds {options.rounds} --results FILE",
-            "seeds": list(seeds),
-            "rounds": options.rounds,
+            f" --rounds {options.rounds} --told {options.told} --results FILE",
             "mean_seconds_of_a_round": round(mean(measured_times()), 2),
             "rows": rows,
         }
-        options.results.write_text(json.dumps(told, indent=1) + "\n")
+        file.write_text(json.dumps(whole, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
+    "clusters": set(),
     "hosting": {"reporting", "views", "loop", "agents", "history", "results"},
     "api": {
         "reporting",
@@ -32,6 +33,7 @@ ALLOWED = {
         "sandbox",
     },
     "cli": {
+        "clusters",
         "hosting",
         "reporting",
         "views",

@@ -167,6 +167,8 @@ def test_another_process_gets_the_same_settings(write):
     there = Settings.from_json(json.loads(json.dumps(settings.to_json())))
     assert there == replace(settings, withheld=())
     assert there.profiles["own"].train_shots == 3
+    older = {"values": {"jobs": [2, "flag"]}, "profiles": {}}
+    assert {name: Settings.from_json(older)[name] for name in BUILTIN} == {**BUILTIN, "jobs": 2}
 
 
 @pytest.fixture

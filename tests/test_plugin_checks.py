@@ -20,6 +20,7 @@ from autoqec.hosting import Asked, HostClient
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.channel import Message
 from autoqec.scoring import Verdict, run_task
+from autoqec.scoring.executor_contract import WorkerNews
 from autoqec.testing import (
     check_agent,
     check_code,
@@ -192,6 +193,40 @@ class Wordless(Here):
             raise AutoQECError("something went wrong") from error
 
 
+class Codeless(Here):
+    def answer(self, task):
+        try:
+            return super().answer(task)
+        except Exception as error:
+            raise AutoQECError(getattr(error, "problem", str(error))) from error
+
+
+class Small(Here):
+    def answer(self, task):
+        found = super().answer(task)
+        return Message(found.fields, {name: data[:65536] for name, data in found.blobs.items()})
+
+
+class Mixed(Here):
+    """Answers a task by what the one before it was asked, once tasks are cancelled."""
+
+    def submit(self, task):
+        future = super().submit(task)
+        if task.message.fields.get("number", 0) > 6:
+            future.set_running_or_notify_cancel, future._result = None, Message({"number": 0})
+        return future
+
+
+class Watched(Here):
+    def watch(self, told):
+        told(WorkerNews("joined", "a", "", 1))
+
+
+class Wrong(Here):
+    def watch(self, told):
+        told(WorkerNews("lost", "a", "", 0))
+
+
 class Direct(Here):
     def submit(self, task):
         return run_task(task)
@@ -204,11 +239,16 @@ class Direct(Here):
         (Lossy, "blobs must arrive as they are"),
         (Silent, "a task that fails must be an error"),
         (Wordless, "an error must keep its words, 'the task refuses'"),
+        (Codeless, "an error must keep its code, 'usage', and has 'failed'"),
+        (Small, "a large blob must arrive as it is"),
+        (Mixed, "a task is answered by another one's answer|a task fails after one"),
+        (Wrong, "what is told first of a worker that has answered is 'joined', not 'lost'"),
         (Direct, "submit must return a concurrent.futures.Future"),
     ],
 )
 def test_an_executor_that_falls_short_is_told_why(executor, why):
     check_executor(Here)
+    check_executor(Watched)
     with pytest.raises(AssertionError, match=why):
         check_executor(executor)
 

@@ -4,6 +4,7 @@ import importlib
 import re
 import sys
 import types
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from autoqec import hookimpl
 from autoqec.agents import ROLES
 from autoqec.cli.main import run
+from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.hookspecs import CAPABILITIES, NAME
+from autoqec.loop.opened_session import opened_session
 from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
@@ -155,6 +158,39 @@ def test_a_broken_observer_ends_no_round_and_is_reported_once(entry, capsys):
     assert (
         "the observer of plugin deaf (unknown distribution) failed and gets no further events: SystemExit: deaf" in err
     )
+
+
+def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the_session(entry, tmp_path):
+    told = []
+
+    class Counted:
+        def __init__(self, jobs, **options):
+            told.append(("opened", jobs, options))
+
+        @staticmethod
+        @contextmanager
+        def shared(jobs, **options):
+            told.append("began")
+            yield {**options, "address": "a"}
+            told.append("ended")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exception):
+            told.append("closed")
+
+    registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("counted", Counted))])
+    settings = load_settings(tmp_path, {"executor": "counted", "jobs": 3})
+    run = types.SimpleNamespace(name="r")
+    with opened_session(types.SimpleNamespace(folder=tmp_path), registry, settings, run, lambda event: None) as session:
+        assert told == [], "a command that scores nothing begins nothing"
+        for _ in range(2):
+            with session.executor():
+                pass
+        assert session.executor_choice.options == {"address": "a"}, "the verifier's process joins what this one began"
+    opened = ("opened", 3, {"address": "a"})
+    assert told == ["began", opened, "closed", opened, "closed", "ended"]
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):

@@ -13,6 +13,7 @@ from autoqec.agents.context_parts import (
     ProfileLimits,
     Progress,
     StageKindFacts,
+    UnseenRound,
 )
 from autoqec.errors import AutoQECError
 from autoqec.json_values import JsonObject
@@ -135,6 +136,7 @@ class Context:
         limits: The profile: shots and seconds of training, scored shots.
         history: Past rounds of this run, oldest first.
         open_rounds: Other rounds of this run that are open now, as far as they are known; with an idea at least.
+        unseen: Rounds of this run that were claimed before this one and of which nothing else is known, oldest first.
         family: For the Ideator: scored rounds of other environments of the same kinds, those of the lowest ratios to the plain
             decoder, worst first. Two runs on one environment do not see each other.
         front: Names of the rounds on the run's front, best gain first.
@@ -165,6 +167,7 @@ class Context:
     formats: Mapping[str, JsonObject] = field(default_factory=dict)
     steering: str = ""
     open_rounds: tuple[PastRound, ...] = ()
+    unseen: tuple[UnseenRound, ...] = ()
     family: tuple[FamilyRound, ...] = ()
     hypothesis: HypothesisMessage | None = None
     parent_files: Mapping[str, str] = field(default_factory=dict)

@@ -58,6 +58,16 @@ class KilledRound(TypedDict):
     reason: str | None
 
 
+class UnseenRound(TypedDict):
+    """A round that was claimed before this one, perhaps in another clone, and of which nothing else is known here.
+
+    `seed` is the one that an agent gets there.
+    """
+
+    round: int
+    seed: int
+
+
 class MachineFacts(TypedDict, total=False):
     """The machine that rounds run on, and how long they took there."""
 

@@ -149,7 +149,10 @@ def run(args: list[str] | None = None) -> int:
         The exit code.
     """
     given = sys.argv[1:] if args is None else args
-    code = _ran(given)
+    try:
+        code = _ran(given)
+    except KeyboardInterrupt:  # it came while an error or another interruption was told
+        code = 130
     try:
         sys.stdout.flush()
     except BrokenPipeError:

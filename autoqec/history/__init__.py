@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
     from autoqec.history.rounds.claims import (
         Claim,
+        begun_here,
         claim_round,
         close_claim,
+        left_behind,
         list_claims,
         owner_alive,
         read_claim,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
     from autoqec.history.sync.shared_claims import claim_shared_round
+    from autoqec.history.sync.shared_runs import pull_shared_run, record_shared_run
 
 __all__ = [
     "CANDIDATE_DIR",
@@ -118,6 +121,7 @@ __all__ = [
     "attach",
     "attached_numbers",
     "author_of",
+    "begun_here",
     "branch_name",
     "build_message",
     "candidate_diff",
@@ -142,6 +146,7 @@ __all__ = [
     "has_attachment",
     "has_objects",
     "initialise",
+    "left_behind",
     "list_claims",
     "list_dropped",
     "list_refs",
@@ -158,6 +163,7 @@ __all__ = [
     "prune_weights",
     "publish_pages",
     "pull",
+    "pull_shared_run",
     "push",
     "read_attachment",
     "read_cache",
@@ -171,6 +177,7 @@ __all__ = [
     "read_notes",
     "read_run",
     "record_run",
+    "record_shared_run",
     "remember_heads",
     "remote_address",
     "repair",
@@ -218,8 +225,10 @@ __getattr__ = lazy_names(
         "rounds.attachments": ("attach", "attached_numbers", "has_attachment", "read_attachment"),
         "rounds.claims": (
             "Claim",
+            "begun_here",
             "claim_round",
             "close_claim",
+            "left_behind",
             "list_claims",
             "owner_alive",
             "read_claim",
@@ -273,5 +282,6 @@ __getattr__ = lazy_names(
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),
         "sync.shared_claims": ("claim_shared_round",),
+        "sync.shared_runs": ("pull_shared_run", "record_shared_run"),
     },
 )

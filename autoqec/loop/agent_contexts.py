@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
-from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming
+from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming, UnseenRound
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import formats, stage_kinds
-from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
+from autoqec.history import RoundRecord, dropped_snapshot, read_candidate, read_committed, trusted_events
 from autoqec.loop.round_view import round_view
 from autoqec.loop.rounds_beside import open_rounds
 from autoqec.loop.session import Session
@@ -26,6 +26,9 @@ from autoqec.results.round_results import read_results
 STEERING_FILE = ".autoqec/steering.md"
 
 _STEERING_BYTES = 20_000
+
+#: How many rounds of which nothing is known the context names.
+_UNSEEN = 16
 
 #: How many past rounds' durations the context contains.
 _TIMINGS = 32
@@ -44,16 +47,18 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
     view = round_view(session, number)
     decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
     past = past_rounds(view.closed, lambda commit: read_candidate(session.ledger, commit))
+    beside = open_rounds(session, view)
     return Context(
         environment=session.environment.environment.model_dump(mode="json"),
         run=session.run.name,
         round=number,
-        seed=derive_seed(round_key(session, number), "agent", 0),
+        seed=_agent_seed(session, number),
         stages=stage_kinds(session.registry),
         formats=formats(decoder.capabilities.get("confidence"), solutions=bool(decoder.capabilities.get("solutions"))),
         limits=limits,
         history=past,
-        open_rounds=open_rounds(session, view),
+        open_rounds=beside,
+        unseen=unseen_rounds(session, number, (*past, *beside)),
         front=agents_front(session, view.closed),
         failed_composes=failed_composes(past),
         machine=_machine(past),
@@ -61,6 +66,23 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         steering=read_steering(session),
         **fields,
     )
+
+
+def unseen_rounds(session: Session, number: int, known: Iterable[PastRound]) -> tuple[UnseenRound, ...]:
+    """The rounds below a round's number that are not among those it knows, the newest of them; none that was dropped.
+
+    Clones that share a run claim numbers on its remote, and send their ideas there when a round ends.
+    """
+    seen = {int(past.name.split("/")[1]) for past in known}
+    missing = [each for each in range(1, number) if each not in seen]
+    if missing:
+        gone = dropped_snapshot(session.ledger).runs.get(session.run.name, {})
+        missing = [each for each in missing if each not in gone]
+    return tuple({"round": each, "seed": _agent_seed(session, each)} for each in missing[-_UNSEEN:])
+
+
+def _agent_seed(session: Session, number: int) -> int:
+    return derive_seed(round_key(session, number), "agent", 0)
 
 
 def agents_front(session: Session, records: Sequence[RoundRecord]) -> tuple[str, ...]:

@@ -13,22 +13,25 @@ from autoqec.history import (
     Claim,
     Ledger,
     RoundRecord,
+    begun_here,
     claim_round,
     claim_shared_round,
     close_claim,
     find_record,
-    owner_alive,
+    left_behind,
     read_claim,
     read_history,
     take_over_claim,
     tidy,
     update_claim,
 )
+from autoqec.history.rounds.round_numbers import SEEN
+from autoqec.history.store.owner import this_process
 from autoqec.loop.own_records import own_state
 from autoqec.loop.preflight import agents_to_ask, require_ready
 from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
-from autoqec.loop.round_view import SEEN, Seen, seen_now
+from autoqec.loop.round_view import Seen, seen_now
 from autoqec.loop.session import Session
 from autoqec.loop.step_events import say_step
 from autoqec.results.verdict import parse_verdict
@@ -113,8 +116,13 @@ def open_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
 
 
 def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
-    """Open claims whose process is certainly gone, or that wait for an outside reply."""
-    return [claim for claim in open_rounds(ledger, run) if claim.waiting or not owner_alive(claim)]
+    """Open claims of this clone whose process is certainly gone, and those of any clone that wait for an outside reply."""
+    return [claim for claim in open_rounds(ledger, run) if claim.waiting or left_behind(ledger, claim)]
+
+
+def is_elsewhere(ledger: Ledger, claim: Claim) -> bool:
+    """Whether an open round belongs to another host or another clone, so that from here nobody can tell if it is at work."""
+    return claim.host != this_process().host or not begun_here(ledger, claim)
 
 
 def nothing_before(claim: Claim) -> None:
@@ -140,12 +148,17 @@ def resume_round(
     return _finish(session, mine)
 
 
-def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
+def abandon_round(ledger: Ledger, run: str, number: int, *, force: bool = False) -> RoundRecord:
     """Close an interrupted or waiting round as it is, with status `abandoned`; what it left in git stays.
 
+    Args:
+        ledger: The lab.
+        run, number: The round.
+        force: Close it even if its process may be alive on another host, or it is another clone's.
+
     Raises:
-        AutoQECError: Its process is alive, or it is closed.
+        AutoQECError: Its process may be alive, it is another clone's, or it is closed.
     """
-    claim = take_over_claim(ledger, read_claim(ledger, run, number))
+    claim = take_over_claim(ledger, read_claim(ledger, run, number), force=force)
     close_claim(ledger, claim, status="abandoned", reason="abandoned by hand")
     return find_record(ledger, run, number)

@@ -38,7 +38,10 @@ def opened_session(
 
     session = Session(ledger, registry, settings, run, both, recorder=recorder, tape=tape, deadline=deadline)
     try:
-        with compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)):
+        with (
+            compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)),
+            session.resources,
+        ):
             yield session
     finally:
         writer.close()

@@ -23,6 +23,7 @@ from autoqec.loop.tracing import read_calls
 from autoqec.plugins import Registry, missing_packages
 from autoqec.problem.environment import Choice
 from autoqec.results.statistics import next_look
+from autoqec.scoring.executor_contract import Task
 
 #: The value of the setting `strong_reference` that switches it off.
 NO_STRONG_REFERENCE = "none"
@@ -62,7 +63,8 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
 def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None, carried_alone: bool = False) -> None:
     """Record the session's run if it is new, once all is there that its rounds need.
 
-    If another process has started a run of that name meanwhile, the session continues that one.
+    If another process, or another clone that shares the run, has started a run of that name meanwhile, the session continues that
+    one.
 
     Args:
         session: Where.
@@ -76,7 +78,8 @@ def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None,
     asked = agents_to_ask(session)
     require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not carried_alone})
     if session.run not in list_runs(session.ledger):
-        session.run = recorded_run(session.ledger, session.run, fresh=fresh, seed=seed)
+        remote = session.settings["claim_remote"]
+        session.run = recorded_run(session.ledger, session.run, fresh=fresh, seed=seed, remote=remote)
 
 
 def agents_to_ask(session: Session, claim: Claim | None = None) -> dict[Role, str]:
@@ -128,6 +131,7 @@ def require_judge(session: Session) -> None:
 
     Raises:
         NotFoundError: There is no such verifier, executor or decoder.
+        NoWorkers: The executor has workers elsewhere, and none is there.
         UsageError: The signing key cannot sign, there is no GPU, or the strong reference cannot be compared with here.
         AutoQECError: The lab is not writable, or a plugin cannot be loaded.
     """
@@ -141,6 +145,20 @@ def require_judge(session: Session) -> None:
         sign_bytes(b"", Path(session.settings["signing_key"]).expanduser(), NAMESPACE)
     session.device  # noqa: B018 - raises if there is none
     _require_strong_reference(session)
+    _require_workers(session)
+
+
+def _require_workers(session: Session) -> None:
+    """Have a worker do a task, if the executor has workers elsewhere: training and an attempt would be spent before it is known.
+
+    Once in a session: what is lost later is the executor's to replace.
+    """
+    name = session.settings["executor"]
+    if name in session.executors_found or not hasattr(session.registry.get("executor", name).load(), "watch"):
+        return
+    with session.executor() as executor:
+        executor.submit(Task("autoqec.testing.example_tasks:echo")).result()
+    session.executors_found.add(name)
 
 
 def _require_strong_reference(session: Session) -> None:

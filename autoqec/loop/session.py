@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,10 @@ from autoqec.history import (
     list_runs,
     load_run,
     new_run_name,
+    pull_shared_run,
     read_history,
     record_run,
+    record_shared_run,
     resolve_commit,
 )
 from autoqec.json_values import JsonObject
@@ -87,9 +89,14 @@ class Session:
     deadline: float | None = None
     rounds_left: int | None = None
 
-    #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, and strong references.
+    #: What begins when a step needs it, and ends with the session.
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, strong references, and executors that
+    #: have a worker elsewhere.
     ready_for: set[tuple[tuple[Role, str], ...]] = field(default_factory=set)
     strong_references: set[str] = field(default_factory=set)
+    executors_found: set[str] = field(default_factory=set)
 
     @property
     def limits(self) -> Limits:
@@ -170,13 +177,15 @@ class Session:
         known = any(run.name == self.run.name for run in list_runs(self.ledger))
         return read_history(self.ledger, self.run.name) if known else []
 
-    @property
+    @cached_property
     def executor_choice(self) -> ExecutorChoice:
-        """The executor that the settings choose, with its options."""
+        """The executor that the settings choose, with its options; what all steps share begins now, and ends with the session."""
         from autoqec.scoring.executor_contract import ExecutorChoice
+        from autoqec.scoring.opened_executor import shared_choice
 
         name = self.settings["executor"]
-        return ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
+        chosen = ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
+        return self.resources.enter_context(shared_choice(self.registry, chosen))
 
     @contextmanager
     def executor(self) -> Iterator[Executor]:
@@ -277,6 +286,7 @@ def open_run(
     fresh: bool,
     seed: int | None,
     dry: bool = False,
+    remote: str = "",
 ) -> Run:
     """The run to continue, or a new one.
 
@@ -289,10 +299,14 @@ def open_run(
         fresh: Start a new run even if one could continue.
         seed: The seed of a new run, or the expected seed of an existing one; random if None.
         dry: Whether to plan a new run without writing it.
+        remote: The remote on which clones share the run; empty for none. What it has of the run is pulled first.
 
     Raises:
         UsageError, NotFoundError: The environment cannot be used, or a seed is given for a run that has one.
+        AutoQECError: This lab does not know the run, and cannot ask the remote for it.
     """
+    if remote and run_name is not None:
+        _pulled(ledger, run_name, remote)
     runs = list_runs(ledger)
     existing = next((run for run in runs if run.name == run_name), None)
     if existing is not None and fresh:
@@ -323,26 +337,42 @@ def open_run(
         env_files=dict(loaded.files),
         settings={"seed": key.hex()},
     )
-    return run if dry else recorded_run(ledger, run, fresh=fresh, seed=seed)
+    return run if dry else recorded_run(ledger, run, fresh=fresh, seed=seed, remote=remote)
 
 
-def recorded_run(ledger: Ledger, run: Run, *, fresh: bool, seed: int | None) -> Run:
+def _pulled(ledger: Ledger, name: str, remote: str) -> None:
+    try:
+        pull_shared_run(ledger, name, remote)
+    except AutoQECError:
+        if all(run.name != name for run in list_runs(ledger)):
+            raise
+        # The run is known here. What is wrong with the remote is said where its rounds are claimed and pushed.
+
+
+def recorded_run(ledger: Ledger, run: Run, *, fresh: bool, seed: int | None, remote: str = "") -> Run:
     """Record a new run; or return the one of its name, if another process has recorded one meanwhile.
 
-    Two processes that start a run of one name at the same time work on one run, as if one of them had come later.
+    Two processes that start a run of one name at the same time work on one run, as if one of them had come later. So do two
+    clones, if they share it on a remote.
 
     Args:
         ledger: The lab.
         run: The run as `open_run` described it.
-        fresh, seed: See `open_run`.
+        fresh, seed, remote: See `open_run`.
 
     Raises:
         UsageError: The other run is on another environment or has another seed than the one that is asked for, or it must be new.
+        AutoQECError: The remote is unreachable or refuses the run.
     """
     try:
-        record_run(ledger, run)
+        if remote:
+            record_shared_run(ledger, run, remote)
+        else:
+            record_run(ledger, run)
         return run
     except UsageError:
+        if all(known.name != run.name for known in list_runs(ledger)):
+            raise  # it is about the remote
         found = load_run(ledger, run.name)
     if fresh:
         raise UsageError(

@@ -387,7 +387,10 @@ def settle(memory_bytes: int) -> Channel:
         memory_bytes: Limit of memory, see `Child`; 0 for none.
     """
     keep_to_oneself()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
+    # The parent decides, and kills the whole group. A batch system that ends a job signals each of its processes: if this one
+    # ended first, its parent would take that for the candidate's own failure, and the round would be over.
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.SIG_IGN)
     if memory_bytes:
         limit_memory(memory_bytes)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -104,7 +104,7 @@ class ExecutorChoice:
 
     name: str
     jobs: int
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @runtime_checkable
@@ -113,6 +113,15 @@ class WatchedExecutor(Protocol):
 
     def watch(self, told: ToldNews) -> None:
         """Have `told` called with what has happened so far, in order, and with what happens from now on."""
+        ...
+
+
+@runtime_checkable
+class SharingFactory(Protocol):
+    """A factory of executors that has something which all executors of one command share, such as a cluster."""
+
+    def shared(self, jobs: int, **options: Any) -> AbstractContextManager[Mapping[str, Any]]:
+        """Begin it, for a `with` statement; in this process and in others, `factory(jobs=…, **yielded)` uses it."""
         ...
 
 

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from autoqec.plugins import Registry
-from autoqec.scoring.executor_contract import Executor, ExecutorChoice, ToldNews, WatchedExecutor
+from autoqec.scoring.executor_contract import Executor, ExecutorChoice, SharingFactory, ToldNews, WatchedExecutor
+
+
+@contextmanager
+def shared_choice(registry: Registry, choice: ExecutorChoice) -> Iterator[ExecutorChoice]:
+    """The executor that each step of a command opens, so that all of them, in any process, share what is costly to begin.
+
+    Args:
+        registry: Installed plugins.
+        choice: What the settings choose.
+
+    Raises:
+        NotFoundError, UsageError, AutoQECError: As for `opened_executor`.
+    """
+    factory = registry.get("executor", choice.name).load()
+    if not isinstance(factory, SharingFactory):
+        yield choice
+        return
+    with factory.shared(choice.jobs, **choice.options) as options:
+        yield replace(choice, options=dict(options))
 
 
 @contextmanager

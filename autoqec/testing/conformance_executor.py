@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, code_of
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor_contract import Executor, Task
+from autoqec.scoring.executor_contract import Executor, Task, WatchedExecutor, WorkerNews
 
 #: A task that takes longer than this has been lost.
 _SECONDS = 120.0
 _BLOB = bytes(range(256)) * 64
+
+#: More than any buffer between two processes holds.
+_LARGE = bytes(8 * 1024 * 1024)
 
 
 def check_executor(factory: Callable[..., Executor], jobs: int = 2) -> None:
@@ -34,11 +38,17 @@ def check_executor(factory: Callable[..., Executor], jobs: int = 2) -> None:
             answer = _result(future)
             assert answer.fields.get("number") == number, f"task {number} was answered as {answer.fields.get('number')}"
             assert bytes(answer.blobs["blob"]) == _BLOB, "a task's blobs must arrive as they are"
-        for function, said in (("refuse", "the task refuses"), ("fail", "the task fails")):
-            _check_error(executor.submit(_task(function)), said)
+        assert bytes(_result(executor.submit(_task("echo", blob=_LARGE))).blobs["blob"]) == _LARGE, (
+            "a large blob must arrive as it is"
+        )
+        for function, said, code in (("refuse", "the task refuses", "usage"), ("fail", "the task fails", "raised")):
+            _check_error(executor.submit(_task(function)), said, code)
         assert _result(executor.submit(_task("echo", number=7))).fields["number"] == 7, (
             "a task fails after one that failed"
         )
+        _check_cancelled(executor, jobs)
+        if isinstance(executor, WatchedExecutor):
+            _check_news(executor)
 
 
 def _task(function: str, blob: bytes = b"", **fields: Any) -> Task:
@@ -54,7 +64,27 @@ def _result(future: Future[Message]) -> Message:
     return answer
 
 
-def _check_error(future: Future[Message], said: str) -> None:
+def _check_cancelled(executor: Executor, jobs: int) -> None:
+    """Check that tasks which are cancelled while they wait do not hold up others."""
+    futures = [executor.submit(_task("echo", number=number)) for number in range(8 * jobs)]
+    cancelled = {number for number, future in enumerate(futures) if number % 2 and future.cancel()}
+    for number, future in enumerate(futures):
+        if number not in cancelled:
+            assert _result(future).fields["number"] == number, "a task is answered by another one's answer"
+
+
+def _check_news(executor: WatchedExecutor) -> None:
+    told: SimpleQueue[WorkerNews] = SimpleQueue()
+    executor.watch(told.put)
+    try:
+        news = told.get(timeout=_SECONDS)
+    except Empty:
+        raise AssertionError("watch must tell of the workers that have joined already") from None
+    assert news.what == "joined", f"what is told first of a worker that has answered is 'joined', not {news.what!r}"
+    assert news.workers >= 1, "news must say how many workers work"
+
+
+def _check_error(future: Future[Message], said: str, code: str) -> None:
     try:
         answer = future.result(timeout=_SECONDS)
     except TimeoutError as error:
@@ -64,5 +94,7 @@ def _check_error(future: Future[Message], said: str) -> None:
         text = error.problem if isinstance(error, AutoQECError) else str(error)
         if said not in text:
             raise AssertionError(f"an error must keep its words, {said!r}, and says {text!r}") from error
+        if code_of(error) != code:
+            raise AssertionError(f"an error must keep its code, {code!r}, and has {code_of(error)!r}") from error
     else:
         raise AssertionError(f"a task that fails must be an error, and was answered by {answer!r}")

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from autoqec.agents.agent_contract import ROLES
@@ -229,7 +230,7 @@ def _code(entry: Registration, registry: Registry, commands: Collection[str]) ->
 
 
 def _executor(entry: Registration, registry: Registry, commands: Collection[str]) -> str:
-    check_executor(entry.create)
+    check_executor(partial(entry.create, **dict(entry.capabilities.get("check_with", {}))))
     return ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from autoqec.counted_words import counted
 from autoqec.phases import Phase, duration
 from autoqec.views.console import erased_for_output, err, plain, say
 
@@ -179,6 +180,8 @@ def parts_of(phase: Phase, now: float) -> list[tuple[int, str]]:
         parts.append((1, f"{phase.done:,} {phase.unit}"))
     if phase.note:
         parts.append((4, phase.note))
+    if phase.workers is not None:
+        parts.append((4, counted(phase.workers, "worker")))
     if rate is not None:
         made = phase.unit if phase.made is None else "shots"
         parts.append((3, f"{rate:,.0f} {made}/s" if rate >= 10 else f"{rate:.2g} {made}/s"))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from autoqec.counted_words import counted
-from autoqec.round_events import AgentsSpent, ObserverFails, RoundEvent
+from autoqec.round_events import AgentsSpent, ObserverFails, RoundEvent, WorkersChange
 from autoqec.round_phases import RoundPhases
 from autoqec.views.console import plain, say
 from autoqec.views.phase_display import PhaseDisplay
@@ -26,6 +26,7 @@ class RoundDisplay(PhaseDisplay):
     def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic):
         super().__init__(quiet=quiet, clock=clock)
         self._phases = RoundPhases(clock)
+        self._told_of_workers: set[tuple[str, str, str]] = set()
 
     def event(self, event: RoundEvent) -> None:
         """Show one event of a session."""
@@ -39,6 +40,8 @@ class RoundDisplay(PhaseDisplay):
                 f"warning: the verdict on round {event['run']}/{event['round']} will not count here: the setting trust asks for"
                 " signatures, and signing_key is not set"
             )
+        elif event["event"] == "workers":
+            self._say_of_worker(event)
         elif event["event"] == "round":
             self.show(None)
             self.say(f"round {event['run']}/{event['round']}")
@@ -50,6 +53,18 @@ class RoundDisplay(PhaseDisplay):
             self.say(f"{_EXPECTED[event['step']]}: {event['why']}")
         if self._phases.take(event) or self._phases.phase is not None:
             self.show(self._phases.phase)
+
+    def _say_of_worker(self, event: WorkersChange) -> None:
+        """Say what is wrong with a worker, once: steps may begin with the same workers. A wrong answer is said in any case."""
+        told = (event["what"], event["worker"], event["reason"])
+        if event["what"] == "joined" or told in self._told_of_workers:
+            return
+        self._told_of_workers.add(told)
+        text = f"worker {plain(event['worker']).plain} {event['what']}: {plain(event['reason']).plain}"
+        if event["what"] == "dropped":
+            say(f"warning: {text}")
+        else:
+            self.say(text)
 
 
 def compiling_note(what: str, seconds: float) -> str:

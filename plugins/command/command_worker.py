@@ -44,6 +44,7 @@ class CommandWorker:
         name: As the user knows it.
         argv: The command.
         env: Its environment variables.
+        folder: Where it starts.
 
     Raises:
         OSError: The command cannot be started.
@@ -51,7 +52,7 @@ class CommandWorker:
 
     greeting: WorkerGreeting
 
-    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str]):
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], folder: str):
         self.name, self.answered, self._ended = name, 0, False
         # A file: a command that floods its standard error must not block.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  `close` closes it
@@ -62,6 +63,7 @@ class CommandWorker:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 env=env,
+                cwd=folder,
                 start_new_session=True,
             )
         except OSError:

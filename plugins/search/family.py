@@ -28,7 +28,7 @@ from .space import (
 def elsewhere(context: Context, each: FamilyRound) -> Context:
     """Return the context of a round of the family: its environment, and the rounds there as the history."""
     there = tuple(other.past for other in context.family if other.environment == each.environment)
-    return replace(context, environment=each.environment, history=there, family=(), open_rounds=())
+    return replace(context, environment=each.environment, history=there, family=(), open_rounds=(), unseen=())
 
 
 def family_recipe(context: Context) -> HypothesisMessage | None:

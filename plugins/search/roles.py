@@ -18,6 +18,7 @@ from .affording import over_limits
 from .brackets import MOST, in_bracket
 from .space import template_files
 from .templates import templates_for
+from .unseen import with_expected_ideas
 
 
 class EmbeddedAgent(ABC):
@@ -38,11 +39,14 @@ class EmbeddedAgent(ABC):
     def reply(self, role: Role, context: Context, report: Report = ignore) -> Message:
         """See `autoqec.agents.agent_contract.Agent.reply`."""
         replies: Mapping[Role, Callable[[Context], Message]] = {
-            "ideator": lambda told: in_bracket(self._bracket, self.ideate, told),
+            "ideator": lambda told: self._propose(with_expected_ideas(self._propose, told)),
             "coder": write,
             "analyst": analyse,
         }
         return replies[role](context)
+
+    def _propose(self, context: Context) -> HypothesisMessage:
+        return in_bracket(self._bracket, self.ideate, context)
 
     @abstractmethod
     def ideate(self, context: Context) -> HypothesisMessage:

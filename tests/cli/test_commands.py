@@ -308,7 +308,9 @@ def test_init_makes_a_lab_that_a_round_can_be_run_in(tmp_path, capsys, monkeypat
 
 def test_doctor_says_where_every_setting_came_from(here, capsys, monkeypatch):
     monkeypatch.setenv("AUTOQEC_JOBS", "3")
+    monkeypatch.setattr("autoqec.sandbox.gpus.gpu_model", lambda: "NVIDIA H200")
     facts = json.loads(printed(capsys, "doctor", "--json")[1])
+    assert facts["gpu"] == "NVIDIA H200"
     assert facts["jobs"] == "3  (AUTOQEC_JOBS)"
     assert facts["default_env"].startswith("tiny  (")
     assert facts["verifier"] == "holdout  (built-in)"
@@ -518,6 +520,12 @@ def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
     }
     _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
     assert f"{run}/1 on other" in printed(capsys, "resume")[2]
+    assert printed(capsys, "resume", "--abandon", f"{run}/1")[0] == 1
+    with pytest.MonkeyPatch.context() as patch:
+        forced = []
+        patch.setattr("autoqec.loop.one_round.abandon_round", lambda *args, force: forced.append(force) or 1 / 0)
+        printed(capsys, "resume", "--force", "--abandon", f"{run}/1")
+        assert forced == [True]
     code, out, _ = printed(capsys, "resume", "--force", "--json")
     assert (code, json.loads(out)["status"]) == (0, "ok")
 
@@ -640,6 +648,14 @@ def test_a_round_that_a_stopped_command_leaves_open_is_named(copied, monkeypatch
     got, _, err = printed(capsys, "round")
     assert (got, words.format(f"{claim.run}/{claim.number}") in err) == (code, True), err
     assert "resume" not in printed(capsys, "log", "--verdict", "x")[2]
+
+
+def test_a_signal_that_comes_while_an_error_is_told_is_an_interruption(here, monkeypatch, capsys):
+    def interrupted(error):
+        raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr("autoqec.views.console.print_error", interrupted)
+    assert printed(capsys, "show", "nothing")[0] == 130
 
 
 def test_input_that_ends_is_no_interruption(here, capsys, monkeypatch):

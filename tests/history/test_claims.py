@@ -16,7 +16,7 @@ from autoqec.errors import AutoQECError, NotFoundError
 
 def test_a_claim_reads_back(lab, run, git):
     claim = history.claim_round(lab, run.name, {"seed": 3})
-    assert (claim.number, claim.state, claim.pid, claim.details) == (1, "open", os.getpid(), {"seed": 3})
+    assert (claim.number, claim.state, claim.pid, claim.details["seed"]) == (1, "open", os.getpid(), 3)
     assert history.read_claim(lab, run.name, 1) == claim
     assert json.loads(git("cat-file", "blob", "refs/autoqec/claims/depol-abcd/1"))["attempt"] == claim.attempt
 

@@ -1,6 +1,7 @@
 """What a round needs is checked before it begins: nothing is claimed, noted or drawn where something is missing."""
 
 import subprocess
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -9,13 +10,16 @@ from autoqec.agents.agent_contract import AgentUnavailable
 from autoqec.agents.role_messages import Hypothesis
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import claim_round, list_claims, load_run, read_claim, read_lines
+from autoqec.history import claim_round, list_claims, load_run, open_ledger, read_claim, read_lines
 from autoqec.history.reading.run_chain import read_chain
 from autoqec.loop.judging import judge
 from autoqec.loop.one_round import resume_round, run_round
-from autoqec.loop.preflight import agents_to_ask, begin_run
+from autoqec.loop.preflight import agents_to_ask, begin_run, require_judge
 from autoqec.loop.round_state import read_state
 from autoqec.loop.session import open_run
+from autoqec.plugins import Registration
+from autoqec.sandbox.channel import Message
+from autoqec.scoring.remote.remote_pool import NoWorkers
 from autoqec.testing import ScriptedAgent
 
 
@@ -66,6 +70,56 @@ def test_a_spent_error_budget_is_found_before_a_round_trains(session, monkeypatc
     assert list_claims(made.ledger) == []
 
 
+class Elsewhere:
+    """An executor that has workers elsewhere, or none if there is an error."""
+
+    def __init__(self, jobs, asked, error=None):
+        self.jobs, self.asked, self.error = jobs, asked, error
+
+    def submit(self, task):
+        self.asked.append(task.function)
+        future = Future()
+        future.set_exception(self.error) if self.error else future.set_result(Message({}))
+        return future
+
+    def watch(self, told):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+def far(made, **options):
+    """A session with that executor."""
+    made.registry.entries["executor", "far"] = Registration("executor", "far", Elsewhere, {}, "test", "0")
+    settings = load_settings(made.ledger.workdir, {"executor": "far"})
+    return replace(made, settings=replace(settings, executors={"far": options}))
+
+
+def test_a_round_whose_workers_are_not_there_is_not_begun(session):
+    asked = []
+    made = far(session(), asked=asked, error=NoWorkers("no worker is there: ssh a: no route"))
+    with pytest.raises(NoWorkers, match="no worker is there: ssh a: no route"):
+        run_round(made)
+    assert asked == ["autoqec.testing.example_tasks:echo"]
+    assert list_claims(made.ledger) == []
+
+
+def test_no_attempt_is_spent_where_no_worker_is_there_and_one_that_is_there_is_asked_once(with_round):
+    made = far(with_round, asked=[], error=NoWorkers("no worker is there"))
+    before = read_lines(made.ledger, made.run.name, "verdict")
+    with pytest.raises(NoWorkers):
+        judge(made, read_state(made.ledger, made.run.name, 2))
+    assert read_lines(made.ledger, made.run.name, "verdict") == before
+    made = far(with_round, asked=(asked := []))
+    require_judge(made)
+    require_judge(made)
+    assert len(asked) == 1
+
+
 def test_only_those_are_needed_who_are_still_to_be_asked(session):
     made = session(Keyless({}))
     everybody = dict.fromkeys(("ideator", "coder", "analyst"), "scripted")
@@ -114,6 +168,24 @@ def test_two_that_start_a_run_at_once_work_on_one_run(session):
     assert second.run == first.run == load_run(first.ledger, "both")
     assert [run_round(each).number for each in (first, second)] == [1, 2]
     assert open_run(first.ledger, first.registry, env="tiny", run_name="both", fresh=False, seed=None) == first.run
+
+
+def test_two_clones_that_start_a_run_at_once_work_on_one_run(session, tmp_path):
+    made = session(ScriptedAgent({}))
+    subprocess.run(["git", "clone", "-q", "--bare", made.ledger.workdir, tmp_path / "remote.git"], check=True)
+    settings = load_settings(made.ledger.workdir, {"claim_remote": str(tmp_path / "remote.git")})
+    subprocess.run(["git", "clone", "-q", tmp_path / "remote.git", tmp_path / "clone"], check=True)
+    first, second = (replace(each, settings=settings) for each in two_sessions(made))
+    second.ledger = open_ledger(tmp_path / "clone")
+    begin_run(first)
+    begin_run(second)
+    assert second.run == first.run == load_run(second.ledger, "both")
+    subprocess.run(["git", "clone", "-q", tmp_path / "remote.git", tmp_path / "third"], check=True)
+    third = open_ledger(tmp_path / "third")
+    found = open_run(
+        third, made.registry, env="tiny", run_name="both", fresh=False, seed=None, remote=settings["claim_remote"]
+    )
+    assert found == first.run
 
 
 def test_a_run_that_another_process_started_meanwhile_is_refused_if_it_is_not_the_one_that_was_asked_for(session):

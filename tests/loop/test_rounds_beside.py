@@ -8,11 +8,12 @@ import pytest
 from autoqec.agents.agent_contract import FamilyRound, PastRound
 from autoqec.agents.role_messages import Hypothesis, Proposal
 from autoqec.errors import UsageError
-from autoqec.history import attach, claim_round, start_run
+from autoqec.history import attach, claim_round, close_claim, drop, start_run
 from autoqec.loop import rounds_beside
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.role_questions import ask_coder, ask_ideator
 from autoqec.loop.round_state import read_state
+from autoqec.loop.round_view import seen_now
 from autoqec.loop.rounds_beside import MOST_OF_FAMILY, family_rounds, lowest_ratios, of_one_family
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.testing.sample_notes import some_metrics
@@ -130,3 +131,19 @@ def test_neither_the_idea_nor_the_candidate_of_an_open_round_can_be_proposed(wit
     check = ask_coder(with_round, read_state(ledger, run, 3), {}).check
     with pytest.raises(UsageError, match=f"the same as {run}/2"):
         check(Proposal(files={path: data.decode() for path, data in beside.files.items()}))
+
+
+def test_rounds_that_were_claimed_before_and_are_not_seen_are_told_with_their_seeds(with_round):
+    ledger, run = with_round.ledger, with_round.run.name
+    claim = claim_round(ledger, run)
+    claim_round(ledger, run, {"seen": seen_now(ledger, run).to_details()})
+    assert build_context(with_round, 3, {}).unseen == ()
+    seeds = {number: build_context(with_round, number, {}).seed for number in (3, 4)}
+    assert build_context(with_round, 4, {}).unseen == ({"round": 3, "seed": seeds[3]},)
+    attach(ledger, "traces", run, 3, {"ideator.json": b'{"text": "an idea"}'})
+    assert build_context(with_round, 4, {}).unseen == ({"round": 3, "seed": seeds[3]},), "it was not seen, and stays so"
+    assert build_context(with_round, 5, {}).unseen == ({"round": 4, "seed": seeds[4]},), "of 3 the idea is seen"
+    close_claim(ledger, claim, status="abandoned")
+    drop(ledger, run, 3)
+    assert build_context(with_round, 4, {}).unseen == ()
+    assert [each["round"] for each in build_context(with_round, 99, {}).unseen] == [*range(83, 99)]

@@ -154,3 +154,17 @@ def test_a_bracket_with_an_open_round_has_no_better_half_yet(simulated):
     training = json.loads(idea(whole, ())["hint"])["files"]
     child = PastRound("simulated/4", "open", fork_from=("simulated/2",), files=training)
     assert "fork_from" not in idea(whole, (child,)), "an open round trains it on"
+
+
+@every_agent
+def test_what_was_claimed_before_and_is_not_seen_is_what_the_agent_would_propose_there(simulated, agent):
+    world, base = simulated
+    player, landscape = world.AGENTS[agent](), world.Landscape(2, base)
+    for ended in ([], world.play(player, landscape, 5, 1, seed=2)):
+        running = []
+        for number in (6, 7, 8):
+            past = world.proposed(player, landscape, ended, running, number, 2, "ideas")
+            running.append((0.0, number, past))
+        assert world.proposed(player, landscape, ended, running[:2], 8, 2, "numbers") == past
+        forms = [normal_form(parse(past.files), base) for _, _, past in running]
+        assert all(form not in forms[:place] for place, form in enumerate(forms))

@@ -43,6 +43,17 @@ def test_an_error_in_the_child_is_an_error_here():
             child.receive(60)  # it is still there
 
 
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_job_leaves_the_decision_to_the_parent(asked):
+    """Otherwise a job that is preempted would end its round as if the candidate had died."""
+    with Child(ECHO) as child:
+        child.send({"function": "autoqec.testing.misbehave:shout"})
+        child.receive(60)  # it is set up
+        os.kill(child.pid, asked)
+        child.send({"function": "autoqec.testing.misbehave:shout"})
+        assert child.receive(60).fields == {"answer": "whole"}
+
+
 def test_what_code_in_a_child_prints_is_no_frame():
     with Child(ECHO) as child:
         for _ in range(2):

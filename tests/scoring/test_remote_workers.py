@@ -101,8 +101,8 @@ def test_the_digest_of_the_code_changes_with_a_byte_or_a_name(tmp_path, monkeypa
 
 
 def test_a_host_runs_tasks_says_how_far_they_are_and_goes_on_after_any_end():
-    told = []
-    with TaskHost() as host:
+    told, compiled = [], []
+    with TaskHost(lambda *kernel: compiled.append(kernel)) as host:
         echoed = Message.from_bytes(host.run(frame("example_tasks:echo", number=7)))
         assert (echoed.fields, dict(echoed.blobs)) == ({"number": 7}, {"blob": b"\0\1"})
         refused = Message.from_bytes(host.run(frame("example_tasks:refuse"))).fields
@@ -112,6 +112,8 @@ def test_a_host_runs_tasks_says_how_far_they_are_and_goes_on_after_any_end():
         assert (ended["code"], ended["about"]) == ("process_ended", {"exit_status": 3})
         assert Message.from_bytes(host.run(frame("misbehave:half_way"), told.append)).fields == {"done": True}
         assert told == [0.5]
+        host.run(frame("misbehave:compile_kernels", names=["a kernel"]))
+        assert compiled == [("a kernel", 9)]
         running = threading.Event()
         threading.Thread(target=lambda: (running.wait(60), host.stop())).start()
         stopped = Message.from_bytes(host.run(frame("misbehave:begin_and_hang"), lambda part: running.set())).fields

@@ -29,7 +29,7 @@ from autoqec import autoqec_check, history
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds import claims, notes, run_refs, signatures
-from autoqec.history.store import git_program, ref_moves, refs
+from autoqec.history.store import clone_id, git_program, ref_moves, refs
 from autoqec.history.store.owner import Owner
 from autoqec.history.sync import push_pull
 from autoqec.loop import judging
@@ -127,6 +127,7 @@ def seeded(seed: object, *, real_ssh: bool = False) -> Iterator[Sources]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (claims, notes):
             patch.setattr(module, "uuid", found)
+        patch.setattr(clone_id, "uuid", Sources(f"clones of {seed}"))
         for module in (claims, notes, run_refs):
             patch.setattr(module, "utc_now", found.utc_now)
         patch.setattr(

@@ -258,6 +258,46 @@ def test_the_time_left_knows_the_limits():
     assert Phase("plain", 0.0).time_left(5.0) is None
 
 
+def workers(what, name="ssh a", reason="", count=1):
+    return {"event": "workers", "run": "r-abcd", "what": what, "worker": name, "reason": reason, "workers": count}
+
+
+def test_a_phase_says_how_many_workers_elsewhere_do_it_until_the_next_step():
+    clock = Clock()
+    phases = RoundPhases(clock)
+    phases.take({"event": "step", "step": "score"})
+    phases.take(workers("joined", count=2))
+    phases.take({"event": "score", "shots": 8192, "total": 16384})
+    assert "2 workers" in fitted(phases.phase, clock.now, 200)
+    phases.take(workers("lost", count=1))
+    assert "1 worker," in fitted(phases.phase, clock.now, 200)
+    phases.take({"event": "verify", "shots": 0, "max_shots": 8, "stage": "test"})
+    assert "1 worker" in fitted(phases.phase, clock.now, 200)
+    phases.take({"event": "step", "step": "verify"})
+    assert "worker" not in fitted(phases.phase, clock.now, 200)
+
+
+def test_what_is_wrong_with_a_worker_is_said_once_and_a_wrong_answer_in_any_case(capsys):
+    told = [
+        workers("joined"),
+        workers("refused", "ssh b", "numpy is 1 there,\x1b[2J 2 here"),
+        workers("lost", reason="it ended"),
+        workers("refused", "ssh b", "numpy is 1 there,\x1b[2J 2 here"),
+        workers("dropped", "ssh c", "it answered otherwise than ssh a and ssh d on the same task"),
+    ]
+    for quiet in (False, True):
+        with RoundDisplay(quiet=quiet) as display:
+            for event in told:
+                display.event(event)
+        lines = capsys.readouterr().err.replace("\n  ", " ").splitlines()
+        said = [" ".join(line.split()) for line in lines]
+        wrong = "warning: worker ssh c dropped: it answered otherwise than ssh a and ssh d on the same task"
+        assert "".join(said).replace(" ", "").endswith(wrong.replace(" ", ""))
+        assert ("refused" in "".join(said), "lost" in "".join(said)) == ((not quiet,) * 2)
+        assert "".join(said).count("refused") == (not quiet)
+        assert "\x1b" not in "".join(said)
+
+
 def test_a_screen_takes_no_time_of_the_trainings_limit_and_is_not_in_its_rate():
     clock = Clock()
     phases = RoundPhases(clock)

@@ -14,7 +14,7 @@ from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import TRACES, Examined, Finding, Severity, Survey
 from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive
+from autoqec.history.rounds.claims import CLAIMS, Claim, begun_here, owner_alive
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
 from autoqec.history.rounds.trailers import RoundIdentity
@@ -75,7 +75,7 @@ def _finding(code: str, found: Examined, problem: str, hint: str, severity: Seve
 
 
 def is_abandoned(survey: Survey, found: Examined) -> bool:
-    """Tell whether an open round left nothing, waits for no reply, and its process has certainly ended.
+    """Tell whether an open round of this clone left nothing, waits for no reply, and its process has certainly ended.
 
     Certain means: it ran on this host since its last boot. Another boot id may be another machine of the same name.
     """
@@ -88,6 +88,7 @@ def is_abandoned(survey: Survey, found: Examined) -> bool:
         and found.refs.keys() == {CLAIMS}
         and (claim.host, claim.boot_id) == (me.host, me.boot_id)
         and not owner_alive(claim)
+        and begun_here(survey.ledger, claim)
     )
 
 
@@ -130,14 +131,15 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
         yield Finding("waiting", "info", claim.ref, problem, hint)
     elif not owner_alive(claim):
         abandoned = is_abandoned(survey, found)
+        resume = f"autoqec resume {found.run}"
+        if not begun_here(survey.ledger, claim):
+            resume += ", in the clone that began it; if that is gone, add --force"
         yield Finding(
             "interrupted",
             "info",
             claim.ref,
             f"round {found.name} was interrupted after {last_step(survey, found)}; process {claim.pid} is gone",
-            f"close it as abandoned, because it left nothing; to finish it instead: autoqec resume {found.run}"
-            if abandoned
-            else f"autoqec resume {found.run}",
+            f"close it as abandoned, because it left nothing; to finish it instead: {resume}" if abandoned else resume,
             repairable=abandoned,
         )
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history.rounds.run_refs import load_run
+from autoqec.history.store.batch_jobs import job_from, job_is_over, job_record, this_job
+from autoqec.history.store.clone_id import clone_id, known_clone_id
 from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.store.objects import get_blob, persist
 from autoqec.history.store.owner import process_is_alive, this_process
@@ -28,6 +30,7 @@ CLAIMS = "refs/autoqec/claims/"
 _VERSION = 1
 _RACES = 50  # we lose only to tools that ignore our lock, so this is many
 _TYPES = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
+_CLONE, _JOB = "clone", "job"  # fields of the details: where the process works
 _FIXED = ("run", "number", "attempt", "state", "closed", "status", "reason")  # `close_claim` sets the last four
 
 
@@ -137,7 +140,7 @@ def next_claim(ledger: Ledger, run: str, details: JsonObject | None = None) -> C
         attempt=uuid.uuid4().hex,
         state="open",
         started=utc_now(),
-        details=dict(details or {}),
+        details={**(details or {}), **_place(ledger)},
         **asdict(this_process()),
     )
 
@@ -253,16 +256,50 @@ def take_over_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Cla
         force: Take it even if the owner may be alive, which is always so for one on another host.
 
     Raises:
-        AutoQECError: The owner may be alive, the claim is closed, or another process took it first.
+        AutoQECError: The owner may be alive, the round is another clone's, the claim is closed, or another process took it first.
     """
     mine = asdict(this_process())
-    if not force and not claim.waiting and _owner(claim) != tuple(mine.values()) and owner_alive(claim):
+    if not force and not claim.waiting and _owner(claim) != tuple(mine.values()) and not left_behind(ledger, claim):
+        if not begun_here(ledger, claim):
+            raise AutoQECError(
+                f"round {claim.run}/{claim.number} was begun in another clone, on {claim.host}",
+                hint=f"resume it there; if that clone is gone: autoqec resume {claim.run} --force",
+            )
         raise AutoQECError(
             f"process {claim.pid} on {claim.host} is working on round {claim.run}/{claim.number}",
             hint="wait for that process, or stop it first",
         )
-    details = {name: value for name, value in claim.details.items() if name != "waiting"}
-    return update_claim(ledger, claim, details=details, **mine)
+    details = {name: value for name, value in claim.details.items() if name not in ("waiting", _CLONE, _JOB)}
+    return update_claim(ledger, claim, details={**details, **_place(ledger)}, **mine)
+
+
+def begun_here(ledger: Ledger, claim: Claim) -> bool:
+    """Tell whether a round was begun, or last resumed, in this clone; True too for a claim that does not say where.
+
+    What a round has in git before it is pushed is in that clone alone. If another clone carried it on, there would be two
+    versions of it.
+    """
+    clone = claim.details.get(_CLONE)
+    return not isinstance(clone, str) or clone == known_clone_id(ledger)
+
+
+def left_behind(ledger: Ledger, claim: Claim) -> bool:
+    """Tell whether an open round may be carried on here: it was begun in this clone, and its process has certainly ended.
+
+    If the process was on another host, the batch system is asked, provided that it was part of a job.
+    """
+    if not begun_here(ledger, claim):
+        return False
+    if not owner_alive(claim):
+        return True
+    job = job_from(claim.details.get(_JOB))
+    return claim.host != this_process().host and _CLONE in claim.details and job is not None and job_is_over(job)
+
+
+def _place(ledger: Ledger) -> dict[str, Any]:
+    """Where this process works, for the details of a claim: its clone, and its job if it is part of one."""
+    clone, job = clone_id(ledger), this_job()
+    return ({_CLONE: clone} if clone else {}) | ({_JOB: job_record(job)} if job is not None else {})
 
 
 def owner_alive(claim: Claim) -> bool:

@@ -144,6 +144,21 @@ def record_run(ledger: Ledger, run: Run) -> None:
         NotFoundError: A run of that name is dropped.
         AutoQECError: The repository is not writable.
     """
+    commit = store_run(ledger, run)
+    with write_lock(ledger):
+        if is_dropped(ledger, run.name):
+            raise _no_such_run(ledger, run.name)
+        done = compare_and_swap(ledger, RUNS + run.name, None, commit, f"autoqec: start {run.name}")
+    if not done:
+        raise run_exists(run.name)
+
+
+def store_run(ledger: Ledger, run: Run) -> str:
+    """Store a run's record without a ref, and return the oid of its commit.
+
+    Raises:
+        AutoQECError: The repository is not writable.
+    """
     require_writable(ledger)
     record = {
         "v": _VERSION,
@@ -157,13 +172,12 @@ def record_run(ledger: Ledger, run: Run) -> None:
     files["run.json"] = encode_record(record, name=f"run {run.name}") + b"\n"
     with explain_write(RUNS + run.name):
         tree = build_tree(ledger, write_blobs(ledger, files))
-        commit = write_commit(ledger, f"Run {run.name} on {run.env_name}\n", tree, [run.base])
-    with write_lock(ledger):
-        if is_dropped(ledger, run.name):
-            raise _no_such_run(ledger, run.name)
-        done = compare_and_swap(ledger, RUNS + run.name, None, commit, f"autoqec: start {run.name}")
-    if not done:
-        raise UsageError(f"run {run.name} exists already", hint="choose another name, or continue it: autoqec resume")
+        return write_commit(ledger, f"Run {run.name} on {run.env_name}\n", tree, [run.base])
+
+
+def run_exists(name: str) -> UsageError:
+    """The error of starting a run whose name is taken."""
+    return UsageError(f"run {name} exists already", hint="choose another name, or continue it: autoqec resume")
 
 
 def load_run(ledger: Ledger, name: str) -> Run:
