@@ -350,6 +350,25 @@ def test_an_error_of_the_machine_is_asked_elsewhere_and_is_no_opinion():
     assert a.asked == [1]
 
 
+def test_workers_that_fail_what_others_can_do_are_taken_out_and_end_no_task():
+    """Two that fail at once would get all tasks, and agree with each other."""
+    bad = [Worker(name, full_disk) for name in ("full", "broken")]
+    good = Worker("good", waits=True)
+    pool = StepPool(*bad, good)
+    futures = pool.ask(*range(8))
+    while not all(future.done() for future in futures):
+        good.answer()
+        pool.step()
+    assert numbers(futures) == list(range(8))
+    lost = [each for each in pool.news if each.what == "lost"]
+    assert sorted(each.worker for each in lost) == ["broken", "full"]
+    assert (
+        lost[0].reason
+        == "it failed 3 tasks that others could do; the last one: OSError: [Errno 28] No space left on device"
+    )
+    assert max(len(each.asked) for each in bad) <= 8
+
+
 def test_an_error_of_the_machine_counts_if_the_only_other_worker_leaves():
     a, b = Worker("a", full_disk), Worker("b", waits=True)
     pool = StepPool(a, b)
