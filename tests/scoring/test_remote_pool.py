@@ -200,6 +200,21 @@ def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_n
     assert 7 not in c.asked
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check_one_in": 0},
+        {"check_one_in": 2.5},
+        {"check_one_in": True},
+        {"wait_seconds": "9"},
+        {"wait_seconds": float("nan")},
+    ],
+)
+def test_an_option_that_is_no_such_number_is_named(options):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number from"):
+        RemotePool(Source(), 1, ours=GREETING, **options)
+
+
 def test_how_many_are_asked_twice_is_one_in_so_many(monkeypatch):
     drawn = random.Random(1)
     monkeypatch.setattr("secrets.randbelow", drawn.randrange)

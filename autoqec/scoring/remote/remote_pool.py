@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Literal
 
 from autoqec.counted_words import counted
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import failure_from, plain
 from autoqec.scoring.executor_contract import Task, ToldNews, WorkerNews
@@ -74,6 +74,9 @@ class RemotePool:
         ours: What workers must agree with; by default what this process says of itself.
         this_machine: Makes the worker that decides where two differ and there is no third: this machine, if it rounds as they do.
         clock: Counts seconds.
+
+    Raises:
+        UsageError: `check_one_in` or `wait_seconds` is no such number.
     """
 
     def __init__(
@@ -87,6 +90,12 @@ class RemotePool:
         this_machine: Callable[[WorkerGreeting], RemoteWorker] = ThisMachine,
         clock: Callable[[], float] = time.monotonic,
     ):
+        if isinstance(check_one_in, bool) or not isinstance(check_one_in, int) or check_one_in < 1:
+            raise UsageError(
+                f"check_one_in must be a whole number from 1, not {check_one_in!r}", hint="leave it out for 64"
+            )
+        if isinstance(wait_seconds, bool) or not isinstance(wait_seconds, int | float) or not wait_seconds >= 0:
+            raise UsageError(f"wait_seconds must be a number from 0, not {wait_seconds!r}", hint="leave it out for 600")
         self.jobs = jobs
         self._source, self._check_one_in, self._wait_seconds = source, check_one_in, wait_seconds
         self._ours = ours or greeting_here(level_asked_for())
