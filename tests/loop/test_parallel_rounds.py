@@ -9,12 +9,12 @@ from autoqec.config import Setting, load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
 from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.loop import machine_share, parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
-from autoqec.loop.round_view import Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
 
