@@ -12,8 +12,8 @@ from autoqec.errors import AutoQECError, UsageError
 
 if TYPE_CHECKING:
     from autoqec.history import RoundRecord
+    from autoqec.history.rounds.seen_rounds import Seen
     from autoqec.loop.parallel_rounds import ParallelRounds, RoundFailure, Told
-    from autoqec.loop.round_view import Seen
     from autoqec.loop.session import Session
 
 #: Rounds at once, at most.

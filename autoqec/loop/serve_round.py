@@ -19,10 +19,10 @@ from autoqec.agents.agent_contract import ReplyAwaited
 from autoqec.config import Setting, Settings
 from autoqec.errors import AutoQECError
 from autoqec.history import RoundRecord, load_run, open_ledger, read_claim
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.loop.one_round import resume_round, run_round
 from autoqec.loop.opened_session import opened_session
 from autoqec.loop.round_request import CLOSED, EVENT, FAILED, RoundRequest
-from autoqec.loop.round_view import Seen
 from autoqec.plugins import load_plugins
 from autoqec.round_events import RoundEvent
 from autoqec.sandbox.channel import Channel, ChannelClosed, Message

@@ -9,12 +9,12 @@ from autoqec.config import Setting, load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
 from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.loop import machine_share, parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
-from autoqec.loop.round_view import Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
 
@@ -281,6 +281,9 @@ def test_the_order_of_a_run_is_what_its_claims_say(with_round):
             "the ideator of round .*/3 was random, and here it is scripted",
             "--ideator random",
         ),
+        ({"agents": {"ideator": "x; rm y"}}, "was x; rm y, and here", "--ideator 'x; rm y'"),
+        ({"agents": {"ideator": "x\x1b[2J"}}, r"was x\?\[2J, and here", "choose another run"),
+        ({"agents": 7, "profile": "x"}, "was None, and here", "choose another run"),
         ({"agents": {"ideator": "person"}}, "round .*/3 has a person's idea", None),
         ({"profile": {"train_shots": 1}}, "round .*/3 had another profile", "--profile NAME"),
     ],
