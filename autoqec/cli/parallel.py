@@ -73,7 +73,13 @@ def rounds_at_once(
         show(record)
         share_results(session)
 
+    said: set[tuple[str, str | None]] = set()
+
     def failed(failure: RoundFailure) -> None:
+        told = failure.error.problem, failure.error.hint
+        if told in said:  # a limit or a missing network ends all rounds in flight in the same way
+            return
+        said.add(told)
         say(f"{failure.error.problem}: {failure.error.hint}") if failure.waits else print_error(failure.error)
 
     command_display(quiet=quiet).show(None)

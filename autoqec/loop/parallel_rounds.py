@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from autoqec.agents.agent_contract import ROLES
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import Claim, RoundRecord, find_record, read_history
+from autoqec.history.rounds.round_numbers import RoundNumbers
 from autoqec.loop.machine_share import MachineShare, shares
 from autoqec.loop.many_rounds import came_to_something, require_a_rounds_time
 from autoqec.loop.round_process import Heard, RoundProcess
 from autoqec.loop.round_request import CLOSED, EVENT, FAILED, RoundRequest
 from autoqec.loop.round_state import PERSON
 from autoqec.loop.round_steps import STEPS
-from autoqec.loop.round_view import RoundNumbers, Seen, seen_by
+from autoqec.loop.round_view import Seen, seen_by
 from autoqec.loop.session import Session
 from autoqec.results.rungs import SCREENED_OUT
 from autoqec.round_events import RoundEvent

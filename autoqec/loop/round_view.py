@@ -7,7 +7,6 @@ repeat that order. A claim of an earlier version says nothing; its round sees wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,66 +15,12 @@ from autoqec.history import Claim, Ledger, RoundRecord, read_claim
 from autoqec.history.reading.round_record import claim_of
 from autoqec.history.reading.snapshot import take_snapshot, tip
 from autoqec.history.rounds.attachments import has_attachment
+from autoqec.history.rounds.round_numbers import SEEN, RoundNumbers
 from autoqec.json_values import JsonObject
 from autoqec.loop.session import Session
 
-#: The field of a claim's details.
-SEEN = "seen"
-
 #: The message of the Ideator in a round's trace.
 IDEA_FILE = "ideator.json"
-
-_NUMBER = "[1-9][0-9]{0,8}"
-_RANGES = re.compile(f"(?:{_NUMBER}(?:-{_NUMBER})?(?:,(?!$)|$))*")
-
-
-@dataclass(frozen=True)
-class RoundNumbers:
-    """Numbers of rounds as ranges, because a long run has thousands, and nearly all of them follow each other.
-
-    Attributes:
-        ranges: First and last number of each range.
-    """
-
-    ranges: tuple[tuple[int, int], ...] = ()
-
-    @classmethod
-    def of(cls, numbers: Iterable[int]) -> RoundNumbers:
-        """These numbers."""
-        found: list[tuple[int, int]] = []
-        for number in sorted(set(numbers)):
-            if found and found[-1][1] == number - 1:
-                found[-1] = found[-1][0], number
-            else:
-                found.append((number, number))
-        return cls(tuple(found))
-
-    @classmethod
-    def parse(cls, text: object) -> RoundNumbers:
-        """The inverse of `str`.
-
-        Raises:
-            ValueError: The text is no list of ranges such as `1-5,7`.
-        """
-        if not isinstance(text, str) or _RANGES.fullmatch(text) is None:
-            raise ValueError(f"{text!r} is no list of ranges such as 1-5,7")
-        ends = [part.split("-") for part in text.split(",") if part]
-        return cls(tuple((int(each[0]), int(each[-1])) for each in ends))
-
-    def __str__(self) -> str:
-        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in self.ranges)
-
-    def __contains__(self, number: int) -> bool:
-        return any(first <= number <= last for first, last in self.ranges)
-
-    def missing_from(self, numbers: Iterable[int]) -> int | None:
-        """The first of these numbers that is not among others; None if all are."""
-        there = RoundNumbers.of(numbers)
-        for first, last in self.ranges:
-            inside = next((end for begin, end in there.ranges if begin <= first <= end), None)
-            if inside is None or inside < last:
-                return first if inside is None else inside + 1
-        return None
 
 
 @dataclass(frozen=True)

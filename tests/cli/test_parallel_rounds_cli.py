@@ -10,14 +10,20 @@ import pytest
 
 from autoqec.cli.main import run as run_here
 from autoqec.config import CONFIG_FILE
+from autoqec.errors import BudgetSpentError
 from autoqec.history import list_claims, open_ledger, read_candidate
 from autoqec.history.store.owner import process_is_alive
-from autoqec.loop import machine_share
+from autoqec.loop import machine_share, parallel_rounds
+from autoqec.loop.parallel_rounds import RoundFailure
 from autoqec.testing import make_tiny_lab
 from autoqec.testing.tiny import TINY_CONFIG
 
 #: Rounds that are scored and, because they gain nothing, not verified.
-QUICK = TINY_CONFIG.replace("train_shots = 1024", "train_shots = 64\nmemory_gib = 1.5").replace("20000", "4096")
+QUICK = (
+    TINY_CONFIG.replace("train_shots = 1024", "train_shots = 64\nmemory_gib = 1.5")
+    .replace("20000", "4096")
+    .replace("100000", "4096")
+)
 
 
 @pytest.fixture
@@ -102,6 +108,23 @@ def test_processes_of_rounds_end_with_a_coordinator_that_is_killed(lab):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert [claim.state for claim in list_claims(open_ledger(lab))] == ["open", "open"]
+
+
+def test_what_ends_several_rounds_is_said_once_and_decides_the_exit_code(lab, monkeypatch, capsys):
+    monkeypatch.chdir(lab)
+
+    class Rounds:
+        def __init__(self, session, wanted, at_once, told, order):
+            self.told, self.records, self.failures, self.processes, self.in_vain = told, [], [], set(), False
+
+        def run(self):
+            for number in (1, 2):
+                self.failures.append(RoundFailure(f"one/{number}", BudgetSpentError("it is spent", hint="more")))
+                self.told.failed(self.failures[-1])
+
+    monkeypatch.setattr(parallel_rounds, "ParallelRounds", Rounds)
+    assert run_here(["round", "--parallel", "2", "-q"]) == 4
+    assert capsys.readouterr().err.count("it is spent") == 1
 
 
 @pytest.mark.parametrize(

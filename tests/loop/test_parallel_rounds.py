@@ -5,15 +5,16 @@ from queue import SimpleQueue
 
 import pytest
 
-from autoqec.config import Setting
+from autoqec.config import Setting, load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
-from autoqec.loop import parallel_rounds
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.loop import machine_share, parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
-from autoqec.loop.round_view import RoundNumbers, Seen
+from autoqec.loop.round_view import Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
 
@@ -306,6 +307,17 @@ def test_more_rounds_than_memory_are_refused_with_what_fits():
     with pytest.raises(UsageError) as refused:
         require_memory(dev, "dev", 2, there=23 * 2**30)
     assert refused.value.hint == "set memory_gib = 11.5 below [profiles.dev] in .autoqec/config.toml"
+
+
+@pytest.mark.parametrize(
+    ("train_on", "executor", "refused"), [("here", "command", 1), ("executor", "command", 0), ("executor", "local", 1)]
+)
+def test_rounds_that_train_elsewhere_need_no_memory_here(monkeypatch, train_on, executor, refused):
+    asked = []
+    monkeypatch.setattr(machine_share, "require_memory", lambda *told: asked.append(told))
+    settings = load_settings(None, {"train_on": train_on, "executor": executor})
+    machine_share.require_room(settings, 5)
+    assert asked == [(settings.profile, "dev", 5)][:refused]
 
 
 def test_the_limit_of_a_control_group_counts_as_memory(tmp_path):
