@@ -7,50 +7,20 @@ repeat that order. A claim of an earlier version says nothing; its round sees wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.errors import NotFoundError
 from autoqec.history import Claim, Ledger, RoundRecord, read_claim
 from autoqec.history.reading.round_record import claim_of
 from autoqec.history.reading.snapshot import take_snapshot, tip
 from autoqec.history.rounds.attachments import has_attachment
-from autoqec.history.rounds.round_numbers import SEEN, RoundNumbers
-from autoqec.json_values import JsonObject
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.session import Session
 
 #: The message of the Ideator in a round's trace.
 IDEA_FILE = "ideator.json"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Which other rounds a round sees.
-
-    Attributes:
-        closed: Those it takes as closed; it sees all of them.
-        open: Those it takes as open, of which it sees the hypothesis and the candidate.
-        ideas: Those it takes as open, of which it sees the hypothesis alone.
-    """
-
-    closed: RoundNumbers = field(default_factory=RoundNumbers)
-    open: RoundNumbers = field(default_factory=RoundNumbers)
-    ideas: RoundNumbers = field(default_factory=RoundNumbers)
-
-    def to_details(self) -> JsonObject:
-        """The value of `details["seen"]` in a claim."""
-        return {name: str(value) for name, value in vars(self).items()}
-
-    @staticmethod
-    def from_details(told: object) -> Seen:
-        """The inverse of `to_details`; other fields, of a later version, mean nothing.
-
-        Raises:
-            ValueError: It is damaged.
-        """
-        if not isinstance(told, Mapping):
-            raise ValueError("it is no object")
-        return Seen(*(RoundNumbers.parse(told.get(name)) for name in ("closed", "open", "ideas")))
 
 
 @dataclass(frozen=True)
@@ -82,22 +52,6 @@ def seen_now(ledger: Ledger, run: str) -> Seen:
         elif has_attachment(ledger, "traces", run, number, IDEA_FILE):
             ideas.append(number)
     return Seen(*map(RoundNumbers.of, (closed, with_files, ideas)))
-
-
-def seen_by(claim: Claim) -> Seen | None:
-    """What the round of a claim sees; None if the claim does not say.
-
-    Raises:
-        AutoQECError: What it says is damaged.
-    """
-    if SEEN not in claim.details:
-        return None
-    try:
-        return Seen.from_details(claim.details[SEEN])
-    except ValueError as error:
-        name = f"{claim.run}/{claim.number}"
-        hint = f"autoqec resume --abandon {name}"
-        raise AutoQECError(f"the claim of {name} is damaged: seen: {error}", hint=hint) from error
 
 
 def round_view(session: Session, number: int) -> RoundView:

@@ -29,6 +29,7 @@ class CommandExecutor(RemotePool):
         each: How many workers each prefix starts.
         greeting_seconds: How long a worker may take to start, a wait for an allocation included.
         wait_seconds: How long tasks wait while there is no worker.
+        check_one_in: One task in so many is asked of two workers.
         variables: The environment variables of the prefixes, without secrets; by default those of this process.
         folder: The folder in which they start; by default that of this process.
 
@@ -45,6 +46,7 @@ class CommandExecutor(RemotePool):
         each: int = 1,
         greeting_seconds: float = _GREETING_SECONDS,
         wait_seconds: float = 600.0,
+        check_one_in: int = 64,
         variables: Mapping[str, str] | None = None,
         folder: str = ".",
     ):
@@ -63,7 +65,7 @@ class CommandExecutor(RemotePool):
             for number, prefix in _numbered(chosen, each)
         ]
         source = CommandSource(places, surroundings, greeting_seconds)
-        super().__init__(source, len(places), wait_seconds=wait_seconds)
+        super().__init__(source, len(places), wait_seconds=wait_seconds, check_one_in=check_one_in)
 
     @staticmethod
     @contextmanager

@@ -78,6 +78,8 @@ class CommandWorker:
         self._asked: dict[int, tuple[Future[bytes], Progress | None]] = {}
         self._number = 0
         self._lost: str | None = None
+        self._killer = threading.Timer(_END_SECONDS, self._signal, [signal.SIGKILL])
+        self._killer.daemon = True
         self._sender.start()
 
     def greet(self, seconds: float) -> None:
@@ -153,8 +155,11 @@ class CommandWorker:
 
     def end(self) -> None:
         """See `autoqec.scoring.remote.worker_link.RemoteWorker.end`."""
-        self._ended = True
-        self._signal(signal.SIGTERM)
+        with self._lock:
+            first, self._ended = not self._ended, True
+        if first:
+            self._signal(signal.SIGTERM)
+            self._killer.start()  # what ignores that would be served for as long as it gives signs of life
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -163,6 +168,9 @@ class CommandWorker:
 
     def close(self) -> None:
         """End the command and close its streams."""
+        self._killer.cancel()
+        if self._killer.is_alive():
+            self._killer.join()
         self._signal(signal.SIGTERM)
         self._ended_by_itself(_END_SECONDS)
         self._signal(signal.SIGKILL)

@@ -7,8 +7,9 @@ import pytest
 from autoqec.errors import AutoQECError
 from autoqec.history import attach, claim_round, close_claim, read_claim, update_claim
 from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.agent_contexts import build_context
-from autoqec.loop.round_view import Seen, round_view, seen_by, seen_now, view_of
+from autoqec.loop.round_view import round_view, seen_now, view_of
 from autoqec.loop.screening import find_rivals
 
 

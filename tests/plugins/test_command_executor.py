@@ -323,6 +323,21 @@ def test_each_worker_has_a_name_of_its_own():
     assert pool.jobs == 6
 
 
+def test_what_ignores_sigterm_is_ended_all_the_same(program, monkeypatch):
+    """It gives signs of life, so nothing else ends it."""
+    monkeypatch.setattr(command_worker, "_END_SECONDS", 0.05)
+    command = program("""
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        greet()
+        while True:
+            channel.send(FromWorker(op="alive").to_message())
+            time.sleep(0.01)
+    """)
+    with pool_of(command) as pool:
+        assert said_of(pool).get(timeout=60).what == "joined"
+
+
 def test_sigterm_ends_a_worker_that_is_the_first_process_of_a_container(monkeypatch):
     codes = []
     monkeypatch.setattr(os, "_exit", codes.append)

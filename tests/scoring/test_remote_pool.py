@@ -200,6 +200,21 @@ def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_n
     assert 7 not in c.asked
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check_one_in": 0},
+        {"check_one_in": 2.5},
+        {"check_one_in": True},
+        {"wait_seconds": "9"},
+        {"wait_seconds": float("nan")},
+    ],
+)
+def test_an_option_that_is_no_such_number_is_named(options):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number from"):
+        RemotePool(Source(), 1, ours=GREETING, **options)
+
+
 def test_how_many_are_asked_twice_is_one_in_so_many(monkeypatch):
     drawn = random.Random(1)
     monkeypatch.setattr("secrets.randbelow", drawn.randrange)
@@ -348,6 +363,25 @@ def test_an_error_of_the_machine_is_asked_elsewhere_and_is_no_opinion():
     with pytest.raises(ChildFailed, match="No space left"):
         future.result(0)
     assert a.asked == [1]
+
+
+def test_workers_that_fail_what_others_can_do_are_taken_out_and_end_no_task():
+    """Two that fail at once would get all tasks, and agree with each other."""
+    bad = [Worker(name, full_disk) for name in ("full", "broken")]
+    good = Worker("good", waits=True)
+    pool = StepPool(*bad, good)
+    futures = pool.ask(*range(8))
+    while not all(future.done() for future in futures):
+        good.answer()
+        pool.step()
+    assert numbers(futures) == list(range(8))
+    lost = [each for each in pool.news if each.what == "lost"]
+    assert sorted(each.worker for each in lost) == ["broken", "full"]
+    assert (
+        lost[0].reason
+        == "it failed 3 tasks that others could do; the last one: OSError: [Errno 28] No space left on device"
+    )
+    assert max(len(each.asked) for each in bad) <= 8
 
 
 def test_an_error_of_the_machine_counts_if_the_only_other_worker_leaves():

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pool_stand_ins import GREETING
 
+from autoqec.error_codes import CODES
 from autoqec.sandbox.channel import Message
 from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.remote import greeting_here as here
-from autoqec.scoring.remote.answer_identity import identity_of, may_be_the_machine
+from autoqec.scoring.remote.answer_identity import MACHINE_CODES, identity_of, may_be_the_machine
 from autoqec.scoring.remote.greeting_here import code_digest, greeting_here, level_asked_for, refusal, sandbox_level
 from autoqec.scoring.remote.task_host import TaskHost
 from autoqec.scoring.remote.this_machine import ThisMachine
@@ -184,3 +185,5 @@ def test_blobs_count_whatever_their_order_and_of_errors_the_code_and_kind():
     assert may_be_the_machine(Message(error))
     assert not may_be_the_machine(Message({**error, "code": "bad_value"}))
     assert not may_be_the_machine(Message({"code": "raised"}))
+    assert CODES.keys() >= MACHINE_CODES
+    assert "timeout" in MACHINE_CODES, "a slow worker must not end a candidate alone"
