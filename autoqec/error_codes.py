@@ -311,6 +311,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Try again; for a slow remote, raise the setting `network_seconds`.",
         ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
+        "remote_unreachable": ErrorCode(
+            "A fetch or push failed before the remote took or refused anything: it is away, or git may not contact it.",
+            "Run the command of the hint, which shows what git says; then push or pull again. Nothing was lost.",
+        ),
+        "remote_refuses": ErrorCode(
+            "The remote does not take a ref: a hook, a quota, a protected name, or a host that takes branches and tags only.",
+            "Allow `refs/autoqec/*`, `refs/notes/*` and `exp/*` there, or ask its owner; then push again. Nothing was lost.",
+        ),
     },
 }
 

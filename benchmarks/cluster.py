@@ -24,14 +24,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import mean, median
 from types import SimpleNamespace
 from typing import Any
 
-from _common import one_thread
+from _common import one_thread, show
 from _shared_remote import SharedRemote, git
 from _virtual_clock import VirtualClock, processor_seconds
 
@@ -72,6 +72,7 @@ class Plan:
     Attributes:
         name: Of the variant.
         workers, rounds: How many, in all.
+        begun: So many rounds are in the lab before the workers come, recorded by one clone.
         runs: Over how many runs the workers are spread.
         remotes: Over how many repositories the runs are spread.
         packed: Pack the remote after so many pushes; 0 for as git does it by itself (`git gc --auto`).
@@ -86,6 +87,7 @@ class Plan:
     name: str
     workers: int = 64
     rounds: int = 2000
+    begun: int = 0
     runs: int = 1
     remotes: int = 1
     packed: int = 0
@@ -194,7 +196,7 @@ class Worker:
     def place(self) -> None:
         """Clone the lab on a new host."""
         place = self.lab.top / f"node-{self.number}-{self.hosts}"
-        self.lab.clock.unmeasured(lambda: self.remote.clone(place, fetch_from=self.mirror))
+        self.lab.clock.unmeasured(lambda: shutil.copytree(self.lab.templates[self.run], place, symlinks=True) and None)
         self.ledger = history.open_ledger(place)
         pygit2.settings.enable_fsync_gitdir(False)  # a memory disk; and what a disk takes is not processor time
         self.ledger.signature = lambda: pygit2.Signature("a", "a@b", int(self.now().timestamp()), 0)  # type: ignore[method-assign]
@@ -354,22 +356,32 @@ class Lab:
                 if one is not None:
                     self.cores[id(one)] = [0.0] * plan.cores
                     git(first.workdir, "push", "-q", str(one.folder), "main")
-        for number in range(plan.runs):
-            history.start_run(
-                *(first, f"run-{number}"),
-                base=self.base,
-                env_name="surface_d5_depol",
-                env_id="0" * 64,
-                env_files={},
-                settings={},
-            )
-            target = self.remotes[number % plan.remotes]
-            for one in target:
-                if one is not None:
-                    name = f"refs/autoqec/runs/run-{number}"
-                    git(first.workdir, "push", "-q", str(one.folder), f"{name}:{name}")
+        self.templates = {f"run-{number}": self._begin(first, number) for number in range(plan.runs)}
         self.workers = [Worker(self, number) for number in range(plan.workers)]
         self._mine = threading.local()
+
+    def _begin(self, first: history.Ledger, number: int) -> Path:
+        """Start a run, with the rounds that it has before the workers come; a clone that has pulled it."""
+        run, (remote, mirror) = f"run-{number}", self.remotes[number % self.plan.remotes]
+        about = {"base": self.base, "env_name": "surface_d5_depol", "env_id": "0" * 64, "env_files": {}, "settings": {}}
+        history.start_run(first, run, **about)  # type: ignore[arg-type]
+        pygit2.settings.enable_fsync_gitdir(False)
+        draw = random.Random(f"{self.plan.seed} {run}")
+        for done in range(self.plan.begun // self.plan.runs):
+            record(first, history.claim_round(first, run, DETAILS), self.base, draw)
+            if done % 200 == 0:
+                git(first.workdir, "pack-refs", "--all")
+        history.push(first, str(remote.folder), run)
+        for one in (remote, *([mirror] if mirror else [])):
+            if one is mirror:
+                git(one.folder, "fetch", "-q", "--prune", str(remote.folder), "+refs/*:refs/*")
+            git(one.folder, "gc", "-q")
+        template = self.top / f"template-{number}"
+        remote.clone(template, fetch_from=mirror)
+        history.pull(history.open_ledger(template), "origin", run)
+        git(template, "gc", "-q")
+        shutil.rmtree(template / ".git" / "logs")
+        return template
 
     @property
     def me(self) -> Worker:
@@ -514,12 +526,12 @@ def records_of(folder: Path, run: str) -> str:
     return git(folder, "for-each-ref", "--format=%(refname) %(objectname)", *names)
 
 
-def in_quarters(rounds: int, pairs: Sequence[tuple[int, float]]) -> list[float]:
-    """Medians over the four quarters of the rounds."""
-    parts: list[list[float]] = [[], [], [], []]
+def in_parts(rounds: int, pairs: Sequence[tuple[int, float]], count: int = 4) -> list[float | None]:
+    """Medians over the four quarters of the rounds, or over so many parts; None for a part with nothing."""
+    parts: list[list[float]] = [[] for _ in range(count)]
     for done, value in pairs:
-        parts[min(4 * done // max(rounds, 1), 3)].append(value)
-    return [round(median(part), 2) if part else 0.0 for part in parts]
+        parts[min(count * done // max(rounds, 1), count - 1)].append(value)
+    return [round(median(part), 3) if part else None for part in parts]
 
 
 def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
@@ -538,8 +550,8 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
             own = [(step.rounds, step.whole - step.queued) for step in some]
             steps[f"{part} {kind}"] = {
                 "times": len(some),
-                "s": in_quarters(plan.rounds, own),
-                "server cpu s": in_quarters(plan.rounds, [(step.rounds, step.server) for step in some]),
+                "s": in_parts(plan.rounds, own),
+                "server cpu s": in_parts(plan.rounds, [(step.rounds, step.server) for step in some]),
             }
     server = sum(step.server for step in seen.steps) + sum(seen.upkeep)
     waits = [step.queued for step in seen.steps]
@@ -551,9 +563,20 @@ def summary(lab: Lab, examined: Mapping[str, Any]) -> dict[str, Any]:
         "without git": round(ideal, 1),
         "git's share of a worker's time": round(git_time / max(git_time + seen.worked, 1e-9), 4),
         "counts": dict(sorted(seen.counts.items())),
-        "claim s": in_quarters(plan.rounds, seen.claims),
-        "share s": in_quarters(plan.rounds, seen.shared),
+        "claim s": in_parts(plan.rounds, seen.claims),
+        "share s": in_parts(plan.rounds, seen.shared),
         "steps": steps,
+        "over the rounds": {
+            "rounds": [plan.begun + round((part + 0.5) * plan.rounds / 20) for part in range(20)],
+            "claim s": in_parts(plan.rounds, seen.claims, 20),
+            "share s": in_parts(plan.rounds, seen.shared, 20),
+            "fetch server cpu s": in_parts(
+                plan.rounds, [(s.rounds, s.server) for s in seen.steps if s.kind == "fetch"], 20
+            ),
+            "push server cpu s": in_parts(
+                plan.rounds, [(s.rounds, s.server) for s in seen.steps if s.kind == "push"], 20
+            ),
+        },
         "server cpu s per round": round(server / max(len(done), 1), 3),
         "server load": round(server / (hours * 3600 * plan.cores * plan.remotes), 4),
         "longest wait for a core s": round(max(waits, default=0.0), 2),
@@ -574,23 +597,37 @@ def simulated(plan: Plan, work: Path | None = None, partial: Path | None = None)
         return summary(lab, lab.examine())
 
 
+def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The network steps, a row each: seconds and the server's processor seconds, medians of the first and last quarter."""
+    rows = []
+    for name, step in found["steps"].items():
+        row: dict[str, Any] = {"step": name, "times": step["times"]}
+        for kind in ("s", "server cpu s"):
+            row |= {f"{kind}, first": step[kind][0], f"{kind}, last": step[kind][-1]}
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
-    """Simulate the plans that are asked for, one after another."""
+    """Simulate one plan, by default a small one; print it, or draw what the file of results holds."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
-    for name, default in asdict(Plan("")).items():
-        if name != "name":
-            parser.add_argument(
-                f"--{name}", type=type(default), default=None, help=f"of the plan; {default} if not given"
-            )
+    defaults = asdict(Plan("given", workers=8, rounds=24))
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"of the plan (default: {default})")
     parser.add_argument("--work", type=Path, default=None, help="where clones are made; a disk in memory is best")
     parser.add_argument("--partial", type=Path, default=None, help="a file for what was seen so far, now and then")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--plot", action="store_true", help="draw results/cluster.json as results/cluster.svg instead")
     options = vars(parser.parse_args())
-    given = {
-        name: value for name, value in options.items() if value is not None and name not in ("work", "partial", "json")
-    }
-    found = simulated(replace(Plan("one"), **given), options["work"], options["partial"])
-    print(json.dumps(found, indent=None if options["json"] else 1))
+    if options["plot"]:
+        from _cluster_plot import draw
+
+        draw(RESULTS / "cluster.json", RESULTS / "cluster.svg")
+        return
+    plan = Plan(**{name: options[name] for name in defaults})
+    found = simulated(plan, options["work"], options["partial"])
+    facts = {name: value for name, value in found.items() if name not in ("steps", "sizes", "over the rounds")}
+    show("cluster", table(found), found if options["json"] else facts, as_json=options["json"])
 
 
 if __name__ == "__main__":

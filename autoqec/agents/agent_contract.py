@@ -74,6 +74,7 @@ class PastRound:
         seconds: Wall clock from claim to close; None while it is open.
         share_of_gap: How much of the gap to a decoder near maximum likelihood it closes, if the verdict says so.
         screen: `only` if it asked for its screen alone, else `auto`.
+        beside: Rounds that were open when it began, and whose results it did not know.
     """
 
     name: str
@@ -95,6 +96,7 @@ class PastRound:
     about: JsonObject = field(default_factory=dict)
     share_of_gap: ShareOfGap | None = None
     screen: str = "auto"
+    beside: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

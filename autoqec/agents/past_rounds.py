@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from autoqec.agents.agent_contract import PastRound
+from autoqec.errors import AutoQECError
 from autoqec.history import RoundRecord
+from autoqec.history.rounds.seen_rounds import seen_by
 from autoqec.results.round_results import read_results
 from autoqec.results.verdict import Verdict
 
@@ -44,8 +46,26 @@ def past_round(
         seconds=record.claim.seconds if record.claim else None,
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
+        beside=_beside(record),
         screen="only" if results.metrics and results.metrics.rung and results.metrics.rung.alone else "auto",
     )
+
+
+#: Rounds that can have been open at once, far more than a machine runs.
+_MOST_BESIDE = 1024
+
+
+def _beside(record: RoundRecord) -> tuple[str, ...]:
+    """The rounds that its claim says were open when it began."""
+    try:
+        seen = seen_by(record.claim) if record.claim else None
+    except AutoQECError:
+        return ()  # `autoqec fsck` names it
+    if seen is None:
+        return ()
+    numbers = range(max(1, record.number - _MOST_BESIDE), record.number)
+    beside = [number for number in numbers if number in seen.open or number in seen.ideas]
+    return tuple(f"{record.run}/{number}" for number in beside)
 
 
 def _judged(verdict: Verdict | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from autoqec.config import BUILTIN, Settings, load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import Claim, Ledger, RoundRecord, load_run, push, require_writable
 from autoqec.loop.judging import Asked, judge
-from autoqec.loop.machine_share import require_memory
+from autoqec.loop.machine_share import require_room
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, open_rounds, resume_round
 from autoqec.loop.opened_session import opened_session, require_plugins
@@ -69,7 +69,7 @@ def run_in_lab(
     settings, registry = lab_settings(ledger, given), load_plugins()
     require_writable(ledger)
     require_plugins(settings, registry)
-    require_memory(settings.profile, settings["profile"], at_once)
+    require_room(settings, at_once)
     chosen = open_run(
         ledger,
         registry,
@@ -148,7 +148,7 @@ def _shared(session: Session, record: RoundRecord) -> None:
     if not remote:
         return
     try:
-        push(session.ledger, remote, session.run.name)
+        push(session.ledger, remote, session.run.name, own_weights=True)
     except AutoQECError as error:
         told = f"the results of {record.branch} are not on {remote} yet: {error.problem}; try autoqec push {remote}"
         warnings.warn(told, stacklevel=2)

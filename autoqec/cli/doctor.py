@@ -20,6 +20,7 @@ def command(as_json: bool) -> int:
     from autoqec.errors import NotFoundError
     from autoqec.history import unpushed
     from autoqec.plugins import load_plugins, missing_packages
+    from autoqec.sandbox.gpus import gpu_model
     from autoqec.views.console import print_json
     from autoqec.views.doctor_text import print_doctor
     from autoqec.views.sync_text import unpushed_text
@@ -48,6 +49,7 @@ def command(as_json: bool) -> int:
     for name, line in missing_packages(load_plugins()).items():
         facts[f"decoder {name}"] = f"not installed: {line}"
     facts["sandbox"] = _sandbox()
+    facts["gpu"] = gpu_model() or "none that torch may use"
     facts["processors"] = str(len(os.sched_getaffinity(0)))
     print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_doctor(facts, settings, lab)
     return 0

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autoqec.cli.lab import command_display, share_results
 from autoqec.counted_words import counted
-from autoqec.errors import UsageError
+from autoqec.errors import AutoQECError, UsageError
 
 if TYPE_CHECKING:
     from autoqec.history import RoundRecord
-    from autoqec.loop.parallel_rounds import RoundFailure
-    from autoqec.loop.round_view import Seen
+    from autoqec.history.rounds.seen_rounds import Seen
+    from autoqec.loop.parallel_rounds import ParallelRounds, RoundFailure, Told
     from autoqec.loop.session import Session
 
 #: Rounds at once, at most.
@@ -61,10 +62,57 @@ def rounds_at_once(
         quiet: Show no progress.
         as_json: Print each round as a JSON object, in the order in which they close.
     """
-    from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of
+    from autoqec.loop.parallel_rounds import ParallelRounds, exit_code_of
     from autoqec.results.rungs import COMPLETE
-    from autoqec.views.console import print_error, say
-    from autoqec.views.parallel_display import ParallelDisplay
+
+    for record in began:
+        _finished(session, as_json)(record)
+    with _watched(session, at_once, _unnamed, quiet=quiet, as_json=as_json) as (told, processes):
+        rounds = ParallelRounds(session, wanted - len(began), at_once, told, order, processes=processes)
+        rounds.run()
+    if rounds.in_vain:
+        say_in_vain(session)
+    ended = [*began, *rounds.records]
+    if rounds.failures:
+        return exit_code_of(rounds)
+    return 0 if any(record.status in COMPLETE for record in ended) else 1
+
+
+def resumed_at_once(
+    session: Session,
+    numbers: Sequence[int],
+    at_once: int,
+    named: Callable[[AutoQECError, str], AutoQECError],
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> ParallelRounds:
+    """Finish open rounds of a session's run, several of them at once.
+
+    Args:
+        session: Where.
+        numbers: The rounds.
+        at_once: How many at once.
+        named: Makes an error that names its round.
+        force: See `resume_round`.
+        quiet: Show no progress.
+        as_json: Print each round as a JSON object.
+    """
+    from autoqec.loop.parallel_rounds import ParallelRounds
+
+    with _watched(session, at_once, named, quiet=quiet, as_json=as_json) as (told, processes):
+        rounds = ParallelRounds(session, len(numbers), at_once, told, resumes=numbers, force=force, processes=processes)
+        rounds.run()
+    return rounds
+
+
+def _unnamed(error: AutoQECError, name: str) -> AutoQECError:
+    return error
+
+
+def _finished(session: Session, as_json: bool) -> Callable[[RoundRecord], None]:
+    """A function that prints a round which is closed, and shares it."""
     from autoqec.views.round_text import round_printer
 
     show = round_printer(session.ledger, as_json)
@@ -73,27 +121,41 @@ def rounds_at_once(
         show(record)
         share_results(session)
 
+    return finished
+
+
+@contextmanager
+def _watched(
+    session: Session,
+    at_once: int,
+    named: Callable[[AutoQECError, str], AutoQECError],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> Iterator[tuple[Told, set[int]]]:
+    """Whom rounds at once are told to, and a place for the ids of their processes; at the end it is said what they left open."""
+    from autoqec.loop.parallel_rounds import Told
+    from autoqec.views.console import print_error, say
+    from autoqec.views.parallel_display import ParallelDisplay
+
+    said: set[tuple[str, str | None]] = set()
+    processes: set[int] = set()
+
     def failed(failure: RoundFailure) -> None:
-        say(f"{failure.error.problem}: {failure.error.hint}") if failure.waits else print_error(failure.error)
+        error = failure.error if failure.waits else named(failure.error, failure.name)
+        told = error.problem, error.hint
+        if told in said:  # a limit or a missing network ends all rounds in flight in the same way
+            return
+        said.add(told)
+        say(f"{error.problem}: {error.hint}") if failure.waits else print_error(error)
 
     command_display(quiet=quiet).show(None)
-    for record in began:
-        finished(record)
     with ParallelDisplay(at_once, quiet=quiet) as display:
-        rounds = ParallelRounds(
-            session, wanted - len(began), at_once, Told(display.event, display.over, finished, failed), order
-        )
         try:
-            rounds.run()
+            yield Told(display.event, display.over, _finished(session, as_json), failed), processes
         finally:
             display.stop()
-            _say_what_is_open(session, rounds.processes)
-    if rounds.in_vain:
-        say_in_vain(session)
-    ended = [*began, *rounds.records]
-    if rounds.failures:
-        return exit_code_of(rounds)
-    return 0 if any(record.status in COMPLETE for record in ended) else 1
+            _say_what_is_open(session, processes)
 
 
 def _say_what_is_open(session: Session, processes: Collection[int]) -> None:

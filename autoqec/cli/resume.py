@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, say_loading, share_results, waits
+from autoqec.cli.parallel import MOST_AT_ONCE, resumed_at_once
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.plugin_errors import one_line
+
+if TYPE_CHECKING:
+    from autoqec.config import Settings
+    from autoqec.history import Claim, Ledger
+    from autoqec.plugins import Registry
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--abandon", default=None, metavar="ROUND", help="Close one interrupted or waiting round as abandoned.")
+@click.option(
+    "--parallel",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_AT_ONCE),
+    help="How many rounds of a run to finish at once, each in a process of its own.",
+)
 @click.option(
     "--force",
     is_flag=True,
@@ -25,7 +39,9 @@ from autoqec.plugin_errors import one_line
 @options.train_on_option
 @options.device_option
 @options.work_options
-def command(run: str | None, abandon: str | None, force: bool, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(
+    run: str | None, abandon: str | None, parallel: int, force: bool, as_json: bool, quiet: bool, **flags: Any
+) -> int:
     """Finish interrupted rounds, each from the first step whose result is not in git.
 
     RUN limits this to one run. If a round cannot continue, the command reports it, finishes the others, and exits with
@@ -41,6 +57,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     say_loading(quiet=quiet)
     from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import BudgetSpentError
+    from autoqec.loop.machine_share import require_memory
     from autoqec.loop.one_round import abandon_round, interrupted_rounds, is_elsewhere, open_rounds, resume_round
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
@@ -69,6 +86,9 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         say(f"nothing to resume: no round {where}was interrupted{beside}")
         return 0
     registry = load_plugins()
+    if parallel > 1:
+        require_memory(settings.profile, settings["profile"], parallel)
+        return _at_once(ledger, registry, settings, claims, parallel, force=force, quiet=quiet, as_json=as_json)
     worst, ended = 0, []
     for claim in claims:
         name = f"{claim.run}/{claim.number}"
@@ -88,6 +108,33 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         show(record)
         ended.append(record.status)
         share_results(session)
+    return worst or int(bool(ended) and not set(COMPLETE) & set(ended))
+
+
+def _at_once(
+    ledger: Ledger,
+    registry: Registry,
+    settings: Settings,
+    claims: Sequence[Claim],
+    parallel: int,
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Finish the rounds of one run after the other, several at once, and return the exit code."""
+    from autoqec.errors import BudgetSpentError
+    from autoqec.history import load_run
+    from autoqec.results.rungs import COMPLETE
+
+    worst, ended = 0, []
+    for run in dict.fromkeys(claim.run for claim in claims):
+        numbers = [claim.number for claim in claims if claim.run == run]
+        with run_session(ledger, registry, settings, load_run(ledger, run), quiet=quiet) as session:
+            rounds = resumed_at_once(session, numbers, parallel, _told, force=force, quiet=quiet, as_json=as_json)
+        ended += [record.status for record in rounds.records]
+        codes = [each.error.exit_code for each in rounds.failures if not each.waits]
+        worst = max([worst, *(code if code == BudgetSpentError.exit_code else 1 for code in codes)])
     return worst or int(bool(ended) and not set(COMPLETE) & set(ended))
 
 

@@ -13,7 +13,7 @@ from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, 
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import formats, stage_kinds
 from autoqec.history import RoundRecord, dropped_snapshot, read_candidate, read_committed, trusted_events
-from autoqec.loop.round_view import round_view
+from autoqec.loop.round_view import RoundView, round_view
 from autoqec.loop.rounds_beside import open_rounds
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
@@ -58,7 +58,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         limits=limits,
         history=past,
         open_rounds=beside,
-        unseen=unseen_rounds(session, number, (*past, *beside)),
+        unseen=unseen_rounds(session, view, beside),
         front=agents_front(session, view.closed),
         failed_composes=failed_composes(past),
         machine=_machine(past),
@@ -68,13 +68,13 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
     )
 
 
-def unseen_rounds(session: Session, number: int, known: Iterable[PastRound]) -> tuple[UnseenRound, ...]:
-    """The rounds below a round's number that are not among those it knows, the newest of them; none that was dropped.
+def unseen_rounds(session: Session, view: RoundView, beside: Iterable[PastRound]) -> tuple[UnseenRound, ...]:
+    """The rounds below a round's number that it knows nothing of, neither closed nor open; the newest, and none that was dropped.
 
     Clones that share a run claim numbers on its remote, and send their ideas there when a round ends.
     """
-    seen = {int(past.name.split("/")[1]) for past in known}
-    missing = [each for each in range(1, number) if each not in seen]
+    seen = {record.number for record in view.closed} | {int(past.name.split("/")[1]) for past in beside}
+    missing = [each for each in range(1, view.number) if each not in seen]
     if missing:
         gone = dropped_snapshot(session.ledger).runs.get(session.run.name, {})
         missing = [each for each in missing if each not in gone]

@@ -147,14 +147,15 @@ def arm_result(ledger: Ledger, arm: Arm, rounds: int) -> ArmResult:
     """The results of an arm after at most so many rounds, from git alone."""
     records = rounds_of(ledger, arm)[:rounds]
     spent = spent_on(call for call in run_calls(ledger, arm.run) if call.round in {r.number for r in records})
-    tried, seconds = [], 0.0
+    tried, seconds, at_once = [], 0.0, 1
     for record, past in zip(records, past_rounds(records, lambda commit: {}), strict=True):
         seconds += past.seconds or 0.0
+        at_once = max(at_once, 1 + len(past.beside))
         tried.append(_tried(record, seconds))
     commits = [record.commit for record in records if record.commit]
     events = trusted_events(ledger, arm.run, commits)
     cost = None if spent.unpriced else round(spent.cost, 6)
-    return ArmResult(arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, cost, head_to_heads(events))
+    return ArmResult(arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, cost, head_to_heads(events), at_once)
 
 
 def _tried(record: RoundRecord, seconds: float) -> Tried:

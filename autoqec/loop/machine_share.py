@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoqec.config import BUILTIN, Settings
 from autoqec.errors import UsageError
 from autoqec.settings_schema import Profile
 
@@ -51,6 +52,16 @@ def shares(at_once: int, jobs: int, processors: Sequence[int] | None = None) -> 
 def _share(what: Sequence[int], parts: int, place: int) -> Sequence[int]:
     """One part of a sequence that is cut into so many parts of nearly the same length: neighbours stay together."""
     return what[len(what) * place // parts : len(what) * (place + 1) // parts]
+
+
+def require_room(settings: Settings, at_once: int) -> None:
+    """Refuse more rounds at once than this machine has memory to train, unless workers elsewhere train.
+
+    Raises:
+        UsageError: As for `require_memory`.
+    """
+    if settings["train_on"] == "here" or settings["executor"] == BUILTIN["executor"]:
+        require_memory(settings.profile, settings["profile"], at_once)
 
 
 def require_memory(profile: Profile, name: str, at_once: int, there: int | None = None) -> None:

@@ -25,12 +25,14 @@ from autoqec.history import (
     tidy,
     update_claim,
 )
+from autoqec.history.rounds.round_numbers import SEEN
+from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.history.store.owner import this_process
 from autoqec.loop.own_records import own_state
 from autoqec.loop.preflight import agents_to_ask, require_ready
 from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
-from autoqec.loop.round_view import SEEN, Seen, seen_now
+from autoqec.loop.round_view import seen_now
 from autoqec.loop.session import Session
 from autoqec.loop.step_events import say_step
 from autoqec.results.verdict import parse_verdict

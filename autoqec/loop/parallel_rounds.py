@@ -7,6 +7,7 @@ all those are closed that it saw as closed before.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,19 +19,23 @@ from pydantic import ValidationError
 from autoqec.agents.agent_contract import ROLES
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import Claim, RoundRecord, find_record, read_history
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.machine_share import MachineShare, shares
 from autoqec.loop.many_rounds import came_to_something, require_a_rounds_time
 from autoqec.loop.round_process import Heard, RoundProcess
 from autoqec.loop.round_request import CLOSED, EVENT, FAILED, RoundRequest
 from autoqec.loop.round_state import PERSON
 from autoqec.loop.round_steps import STEPS
-from autoqec.loop.round_view import RoundNumbers, Seen, seen_by
 from autoqec.loop.session import Session
 from autoqec.results.rungs import SCREENED_OUT
 from autoqec.round_events import RoundEvent
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.child import failure_from
+from autoqec.sandbox.child import failure_from, plain
 from autoqec.settings_schema import Profile
+
+#: The longest name of an agent that a hint repeats.
+_LONGEST_AGENT = 200
 
 #: Steps after which a round's candidate is in git.
 _AFTER_CANDIDATE = tuple(name for name, _ in STEPS)[2:]
@@ -110,6 +115,9 @@ class ParallelRounds:
         at_once: How many of them at once.
         told: Who is told.
         order: What each round shall see, from the run's first round on; None to have each see what is there.
+        resumes: Numbers of open rounds to resume, in the place of further ones. Each has its place in the order already, so
+            none waits for another one, and one that cannot go on ends no other.
+        force: See `resume_round`.
         start: Starts the work on a round.
         records: The closed rounds, in the order in which they closed.
         failures: The others.
@@ -122,6 +130,8 @@ class ParallelRounds:
     at_once: int
     told: Told
     order: Sequence[Seen] | None = None
+    resumes: Sequence[int] = ()
+    force: bool = False
     start: Start = RoundProcess
     records: list[RoundRecord] = field(default_factory=list)
     failures: list[RoundFailure] = field(default_factory=list)
@@ -142,7 +152,8 @@ class ParallelRounds:
         """
         try:
             while self._begin() or self._flying:
-                self._hear(*self._inbox.get())  # of a round that has just begun, nothing else is to be done before
+                if not self._may_begin():
+                    self._hear(*self._inbox.get())
         finally:
             for each in self._flying:
                 if each.work is not None:
@@ -151,20 +162,21 @@ class ParallelRounds:
                 if each.work is not None:
                     each.work.end()
         patience, left = self.session.settings["patience"], self.wanted - self._begun
-        self.in_vain = bool(patience and self._vain >= patience and left and not self.failures)
+        self.in_vain = bool(patience and self._vain >= patience and left and not self.failures and not self.resumes)
 
     def _begin(self) -> bool:
         """Begin a round if one may begin now; tells whether it has."""
         if not self._may_begin():
             return False
         try:
-            require_a_rounds_time(self.session)
+            if not self.resumes:
+                require_a_rounds_time(self.session)
             self._require_order()
         except AutoQECError as error:
             self._fail(RoundFailure("", error))
             return False
         place = min(set(range(self.at_once)) - {each.place for each in self._flying})
-        flying = _Flying(place)
+        flying = _Flying(place, number=self.resumes[self._begun] if self.resumes else None)
         self._flying.append(flying)
         flying.work = self.start(self._request(place), lambda message: self._inbox.put((flying, message)))
         self.processes.add(flying.work.pid)
@@ -173,9 +185,11 @@ class ParallelRounds:
 
     def _may_begin(self) -> bool:
         patience = self.session.settings["patience"]
-        if self.failures or self._begun >= self.wanted or len(self._flying) >= self.at_once:
+        if self._begun >= self.wanted or len(self._flying) >= self.at_once:
             return False
-        if not all(each.has_candidate for each in self._flying):
+        if self.resumes:
+            return True
+        if self.failures or not all(each.has_candidate for each in self._flying):
             return False
         if patience and self._vain >= patience:
             return False
@@ -208,6 +222,8 @@ class ParallelRounds:
             seconds_left=None if session.deadline is None else session.deadline - time.monotonic(),
             processors=share.processors,
             jobs=share.jobs,
+            resumes=self.resumes[self._begun] if self.resumes else 0,
+            force=self.force,
         )
 
     def _hear(self, flying: _Flying, message: Message | None) -> None:
@@ -289,9 +305,11 @@ def _require_same(session: Session, claim: Claim) -> None:
         if theirs == PERSON:
             raise UsageError(f"--like {claim.run}: round {name} has a person's idea, which cannot be repeated")
         if theirs != session.settings[role]:
+            # A claim may be a stranger's, and a hint is copied into a shell.
+            usable = isinstance(theirs, str) and theirs.isprintable() and len(theirs) <= _LONGEST_AGENT
             raise UsageError(
-                f"--like {claim.run}: the {role} of round {name} was {theirs}, and here it is {session.settings[role]}",
-                hint=f"--{role} {theirs}",
+                f"--like {claim.run}: the {role} of round {name} was {plain(theirs)}, and here it is {session.settings[role]}",
+                hint=f"--{role} {shlex.quote(str(theirs))}" if usable else "choose another run",
             )
     if _profile_told(profile) != session.settings.profile:
         raise UsageError(

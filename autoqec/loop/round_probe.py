@@ -72,7 +72,8 @@ def measure_round(session: Session, begin: Begin) -> MeasuredRound:
     begin("measuring the decoders")
     alone = _seconds_alone(session)
     if alone[0] * CHUNK_SHOTS > _CHUNK_SECONDS:
-        started, scored, judged = 0.0, *(session.settings.jobs / each for each in alone)
+        with session.executor() as executor:
+            started, scored, judged = 0.0, *(executor.jobs / each for each in alone)
     else:
         begin(f"measuring scoring with {borrowed.words}")
         started, scored, judged = _scoring_speed(session, borrowed, chunks_for(shots))
@@ -177,9 +178,9 @@ def _seconds_alone(session: Session) -> tuple[float, float]:
 def _scoring_speed(session: Session, borrowed: _Borrowed, chunks: int) -> tuple[float, float, float]:
     """Seconds until the first shot is scored, and shots a second with references and without; by the wall, on all processes."""
     sealed = SealedCandidate(borrowed.files, borrowed.weights)
-    at_once = max(1, min(session.settings.jobs, chunks // 3))
     most = chunks if is_recorded(session.environment) else _ANY
     with session.executor() as executor:
+        at_once = max(1, min(executor.jobs, chunks // 3))  # workers elsewhere are not counted by the setting jobs
         stream = ScoreStream(executor, session.environment, sealed, os.urandom(32), "dev", device=session.device.kind)
         first = _timed(stream, 0, at_once, references=True)
         found, done = [], at_once

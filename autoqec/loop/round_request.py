@@ -24,6 +24,8 @@ class RoundRequest(Request):
         rounds_left: See `Session`.
         seconds_left: Seconds after which no further step begins; None for no limit.
         processors, jobs: See `MachineShare`.
+        resumes: The number of an open round to resume, in the place of a next one; 0 for none.
+        force: Take it over even if its process is on another host and so may be alive.
     """
 
     lab: str
@@ -34,3 +36,5 @@ class RoundRequest(Request):
     seconds_left: float | None
     processors: tuple[int, ...]
     jobs: int
+    resumes: int = 0
+    force: bool = False

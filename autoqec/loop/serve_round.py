@@ -1,4 +1,5 @@
-"""The process of one round, which `autoqec round --parallel` starts: it claims the next round of a run and carries it to its end.
+"""The process of one round, which `autoqec round --parallel` starts: it claims the next round of a run, or takes over an open
+one, and carries it to its end.
 
 It ends on SIGTERM, and when the process that started it has ended; its round then stays open for `autoqec resume`.
 """
@@ -17,11 +18,11 @@ from types import FrameType
 from autoqec.agents.agent_contract import ReplyAwaited
 from autoqec.config import Setting, Settings
 from autoqec.errors import AutoQECError
-from autoqec.history import RoundRecord, load_run, open_ledger
-from autoqec.loop.one_round import run_round
+from autoqec.history import RoundRecord, load_run, open_ledger, read_claim
+from autoqec.history.rounds.seen_rounds import Seen
+from autoqec.loop.one_round import resume_round, run_round
 from autoqec.loop.opened_session import opened_session
 from autoqec.loop.round_request import CLOSED, EVENT, FAILED, RoundRequest
-from autoqec.loop.round_view import Seen
 from autoqec.plugins import load_plugins
 from autoqec.round_events import RoundEvent
 from autoqec.sandbox.channel import Channel, ChannelClosed, Message
@@ -50,6 +51,8 @@ def carry_out(request: RoundRequest, channel: Channel) -> RoundRecord:
         left = request.seconds_left
         session.deadline = None if left is None else time.monotonic() + left
         session.rounds_left = request.rounds_left
+        if request.resumes:
+            return resume_round(session, read_claim(ledger, request.run, request.resumes), force=request.force)
         return run_round(session, seen=None if request.seen is None else Seen.from_details(request.seen))
 
 

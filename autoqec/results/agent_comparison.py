@@ -72,6 +72,7 @@ class ArmResult:
         tokens: Tokens of its calls.
         cost: In US dollars; None where a price is unknown.
         pairs: Head-to-heads in the notes of its commits.
+        at_once: How many of its rounds ran at once, at most; with more than one, each knew less than in rounds one by one.
     """
 
     agent: str
@@ -81,6 +82,7 @@ class ArmResult:
     tokens: int = 0
     cost: float | None = 0.0
     pairs: Mapping[str, Sequence[HeadToHead]] = field(default_factory=dict)
+    at_once: int = 1
 
     @property
     def best(self) -> Tried | None:
@@ -334,6 +336,7 @@ def arm_object(arm: ArmResult) -> dict[str, Any]:
         "run": arm.run,
         "tokens": arm.tokens,
         "cost": arm.cost,
+        "at_once": arm.at_once,
         "rounds": [
             {
                 "round": each.number,

@@ -71,6 +71,11 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
         )
     console = out()
     print_table(console, _COLUMNS, rows)
+    for arm in arms:
+        if arm.at_once > 1:
+            console.print(
+                plain(f"{arm.run}: up to {arm.at_once} rounds at once, so each knew less than rounds one by one do")
+            )
     found = comparisons(arms)
     for pair in found:
         console.print(plain(pair_text(pair)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from autoqec.errors import UsageError
 from autoqec.scoring.remote.remote_pool import RemotePool
 
-from .command_source import CommandSource, Place
+from .command_source import CommandSource, Place, Surroundings, own_variables
 
 _HINT = 'executors.command: prefixes = ["ssh node1", "ssh node2"], worker = "/path/there/bin/autoqec worker"'
 
@@ -27,6 +29,9 @@ class CommandExecutor(RemotePool):
         each: How many workers each prefix starts.
         greeting_seconds: How long a worker may take to start, a wait for an allocation included.
         wait_seconds: How long tasks wait while there is no worker.
+        check_one_in: One task in so many is asked of two workers.
+        variables: The environment variables of the prefixes, without secrets; by default those of this process.
+        folder: The folder in which they start; by default that of this process.
 
     Raises:
         UsageError: There is no prefix, or one names no program of this machine.
@@ -41,6 +46,9 @@ class CommandExecutor(RemotePool):
         each: int = 1,
         greeting_seconds: float = _GREETING_SECONDS,
         wait_seconds: float = 600.0,
+        check_one_in: int = 64,
+        variables: Mapping[str, str] | None = None,
+        folder: str = ".",
     ):
         chosen = [prefixes] if isinstance(prefixes, str) else list(prefixes)
         if not chosen:
@@ -48,11 +56,25 @@ class CommandExecutor(RemotePool):
         if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= 1024:
             raise UsageError(f"executors.command: each must be a whole number from 1 to 1024, not {each!r}", hint=_HINT)
         there = _words("worker", worker)
+        here = {prefix: _words("prefixes", prefix) for prefix in chosen}
+        surroundings = Surroundings(own_variables() if variables is None else variables, folder)
+        for words in here.values():
+            surroundings.require_program(words[0], _HINT)
         places = [
-            Place(f"{prefix} ({number})" if number > 1 else prefix, (*_words("prefixes", prefix), *there))
+            Place(f"{prefix} ({number})" if number > 1 else prefix, (*here[prefix], *there))
             for number, prefix in _numbered(chosen, each)
         ]
-        super().__init__(CommandSource(places, greeting_seconds), len(places), wait_seconds=wait_seconds)
+        source = CommandSource(places, surroundings, greeting_seconds)
+        super().__init__(source, len(places), wait_seconds=wait_seconds, check_one_in=check_one_in)
+
+    @staticmethod
+    @contextmanager
+    def shared(jobs: int, **options: Any) -> Iterator[Mapping[str, Any]]:
+        """Options for all executors of one command, in this process and in that of the verifier.
+
+        The verifier's process has neither our variables nor our folder. By these `ssh` finds its agent and `srun` its allocation.
+        """
+        yield {"variables": own_variables(), "folder": os.getcwd(), **options}
 
 
 def _numbered(prefixes: Sequence[str], each: int) -> list[tuple[int, str]]:
@@ -70,6 +92,4 @@ def _words(option: str, text: str) -> tuple[str, ...]:
         raise UsageError(f"executors.command: {option}: {text!r} is no command: {error}", hint=_HINT) from error
     if not words:
         raise UsageError(f"executors.command: {option} has an empty command", hint=_HINT)
-    if option == "prefixes" and shutil.which(words[0]) is None:
-        raise UsageError(f"executors.command: {option}: there is no program {words[0]!r} here", hint=_HINT)
     return words

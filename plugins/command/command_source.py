@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.scoring.remote.worker_greeting import ForeignWorker
 from autoqec.scoring.remote.worker_link import RemoteWorker
 
@@ -30,6 +31,24 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """Where commands start: environment variables and folder."""
+
+    variables: Mapping[str, str]
+    folder: str
+
+    def require_program(self, name: str, hint: str) -> None:
+        """Refuse a program that is not there.
+
+        Raises:
+            UsageError: It is not there.
+        """
+        path = os.path.join(self.folder, name) if os.path.dirname(name) else name
+        if shutil.which(path, path=self.variables.get("PATH")) is None:
+            raise UsageError(f"executors.command: prefixes: there is no program {name!r} here", hint=hint)
+
+
+@dataclass(frozen=True)
 class _End:
     """How a worker ended.
 
@@ -49,12 +68,20 @@ class CommandSource:
 
     Args:
         places: One for each worker.
+        surroundings: Where they are started from.
         greeting_seconds: How long a worker may take until it greets.
         first_wait: Seconds before a command is started again; twice as many each further time.
     """
 
-    def __init__(self, places: Sequence[Place], greeting_seconds: float, first_wait: float = _FIRST_WAIT):
-        self._places, self._greeting_seconds, self._first_wait = places, greeting_seconds, first_wait
+    def __init__(
+        self,
+        places: Sequence[Place],
+        surroundings: Surroundings,
+        greeting_seconds: float,
+        first_wait: float = _FIRST_WAIT,
+    ):
+        self._places, self._surroundings = places, surroundings
+        self._greeting_seconds, self._first_wait = greeting_seconds, first_wait
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._working: dict[str, CommandWorker] = {}
@@ -101,7 +128,7 @@ class CommandSource:
     def _work(self, place: Place, joined: Callable[[RemoteWorker], None], *, again: bool) -> _End:
         """Have one worker from its start to its end; `again` tells that one was there before, so that it may be back soon."""
         try:
-            worker = CommandWorker(place.name, place.argv, _environment())
+            worker = CommandWorker(place.name, place.argv, self._surroundings.variables, self._surroundings.folder)
         except OSError as error:
             return _End(f"{place.argv[0]} cannot be started: {error.strerror}")
         with self._lock:
@@ -122,6 +149,6 @@ class CommandSource:
             worker.close()
 
 
-def _environment() -> dict[str, str]:
+def own_variables() -> dict[str, str]:
     """Our variables, for the prefix to find its configuration by, without those that are secrets."""
     return {name: value for name, value in os.environ.items() if not any(part in name.upper() for part in _SECRET)}

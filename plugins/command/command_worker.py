@@ -44,6 +44,7 @@ class CommandWorker:
         name: As the user knows it.
         argv: The command.
         env: Its environment variables.
+        folder: Where it starts.
 
     Raises:
         OSError: The command cannot be started.
@@ -51,7 +52,7 @@ class CommandWorker:
 
     greeting: WorkerGreeting
 
-    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str]):
+    def __init__(self, name: str, argv: Sequence[str], env: Mapping[str, str], folder: str):
         self.name, self.answered, self._ended = name, 0, False
         # A file: a command that floods its standard error must not block.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  `close` closes it
@@ -62,6 +63,7 @@ class CommandWorker:
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 env=env,
+                cwd=folder,
                 start_new_session=True,
             )
         except OSError:
@@ -76,6 +78,8 @@ class CommandWorker:
         self._asked: dict[int, tuple[Future[bytes], Progress | None]] = {}
         self._number = 0
         self._lost: str | None = None
+        self._killer = threading.Timer(_END_SECONDS, self._signal, [signal.SIGKILL])
+        self._killer.daemon = True
         self._sender.start()
 
     def greet(self, seconds: float) -> None:
@@ -151,8 +155,11 @@ class CommandWorker:
 
     def end(self) -> None:
         """See `autoqec.scoring.remote.worker_link.RemoteWorker.end`."""
-        self._ended = True
-        self._signal(signal.SIGTERM)
+        with self._lock:
+            first, self._ended = not self._ended, True
+        if first:
+            self._signal(signal.SIGTERM)
+            self._killer.start()  # what ignores that would be served for as long as it gives signs of life
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -161,6 +168,9 @@ class CommandWorker:
 
     def close(self) -> None:
         """End the command and close its streams."""
+        self._killer.cancel()
+        if self._killer.is_alive():
+            self._killer.join()
         self._signal(signal.SIGTERM)
         self._ended_by_itself(_END_SECONDS)
         self._signal(signal.SIGKILL)

@@ -469,6 +469,31 @@ def test_a_run_that_is_not_so_does_not_show_it(cause, case):
     assert cause not in of_run(case)
 
 
+def at_once(history, size):
+    """These rounds, so many of which ran at once: each began when the oldest of the others had ended."""
+    names = [past.name for past in history]
+    return [
+        dataclasses.replace(past, beside=tuple(names[max(0, place - size + 1) : place]))
+        for place, past in enumerate(history)
+    ]
+
+
+@pytest.mark.parametrize("cause", ["plateau", "stopped_climbing", "one_parent"])
+def test_rounds_at_once_could_not_learn_from_each_other_and_are_one_try(cause):
+    history = list(RUNS[cause][0].history)
+    assert cause in of_run(dataclasses.replace(RUNS[cause][0], history=at_once(history, 1)))
+    assert cause not in of_run(dataclasses.replace(RUNS[cause][0], history=at_once(history, len(history))))
+    if cause == "one_parent":
+        later = [dataclasses.replace(past, name=f"r-1/{20 + place}") for place, past in enumerate([*history] * 4)]
+        assert "the last 10 rounds fork" in of_run(RunCase("r-1", at_once(later, 2)))[cause].evidence[0]
+
+
+def test_a_round_that_was_interrupted_for_long_hides_no_plateau():
+    interrupted = lost("r-1/2", "an idea of its own")
+    later = [dataclasses.replace(past, name=f"r-1/{3 + place}", beside=("r-1/2",)) for place, past in enumerate(VAIN)]
+    assert "plateau" in of_run(RunCase("r-1", [verified("r-1/1", 0.1), interrupted, *later]))
+
+
 GATE, ENSEMBLE, MORE_NOISE = "a gate (gate.yaml)", "an ensemble (ensemble.yaml)", "a curriculum above 1"
 
 

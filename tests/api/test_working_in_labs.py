@@ -123,7 +123,7 @@ def test_rounds_at_once_are_told_to_the_same_function_and_a_failure_is_raised_at
             self.told.finished(self.records[0])
 
     monkeypatch.setattr(lab_work, "ParallelRounds", Rounds)
-    monkeypatch.setattr(lab_work, "require_memory", lambda *told: None)
+    monkeypatch.setattr(lab_work, "require_room", lambda *told: None)
     (found,) = lab.run("tiny", rounds=3, parallel=2, progress=events.append)
     assert (found.number, events[0]["round"]) == (1, 1)
     failures.append(SimpleNamespace(error=NotFoundError("it is gone")))
@@ -188,7 +188,7 @@ def test_a_round_without_weights_is_not_verified(lab):
 def test_results_go_to_the_remote_that_the_user_shares_rounds_on(lab, played, monkeypatch):
     pushed = []
 
-    def push(ledger, remote, run):
+    def push(ledger, remote, run, own_weights):
         pushed.append((remote, run))
         if len(pushed) > 1:
             raise autoqec.AutoQECError("the remote is gone")

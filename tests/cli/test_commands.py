@@ -308,7 +308,9 @@ def test_init_makes_a_lab_that_a_round_can_be_run_in(tmp_path, capsys, monkeypat
 
 def test_doctor_says_where_every_setting_came_from(here, capsys, monkeypatch):
     monkeypatch.setenv("AUTOQEC_JOBS", "3")
+    monkeypatch.setattr("autoqec.sandbox.gpus.gpu_model", lambda: "NVIDIA H200")
     facts = json.loads(printed(capsys, "doctor", "--json")[1])
+    assert facts["gpu"] == "NVIDIA H200"
     assert facts["jobs"] == "3  (AUTOQEC_JOBS)"
     assert facts["default_env"].startswith("tiny  (")
     assert facts["verifier"] == "holdout  (built-in)"

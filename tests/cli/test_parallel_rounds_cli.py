@@ -10,14 +10,17 @@ import pytest
 
 from autoqec.cli.main import run as run_here
 from autoqec.config import CONFIG_FILE
+from autoqec.errors import BudgetSpentError
 from autoqec.history import list_claims, open_ledger, read_candidate
 from autoqec.history.store.owner import process_is_alive
-from autoqec.loop import machine_share
+from autoqec.loop import machine_share, parallel_rounds
+from autoqec.loop.parallel_rounds import RoundFailure
 from autoqec.testing import make_tiny_lab
 from autoqec.testing.tiny import TINY_CONFIG
 
 #: Rounds that are scored and, because they gain nothing, not verified.
-QUICK = TINY_CONFIG.replace("train_shots = 1024", "train_shots = 64\nmemory_gib = 1.5").replace("20000", "4096")
+QUICK = TINY_CONFIG.replace("train_shots = 1024", "train_shots = 64\nmemory_gib = 1.5")
+QUICK = QUICK.replace("20000", "4096").replace("100000", "4096")
 
 
 @pytest.fixture
@@ -73,8 +76,8 @@ def test_rounds_at_once_are_stopped_resumed_and_repeated_in_their_order(lab):
     assert process.returncode == 130
     assert "2 rounds are open, and nothing of them is lost: one/1, one/2. Continue with: autoqec resume one" in err
     assert not any(alive(claim) for claim in claims)
-    out, _ = run(lab, "resume", "--json", "-q")
-    first = [json.loads(line) for line in out.splitlines()]
+    out, _ = run(lab, "resume", "--parallel", "2", "--json", "-q")
+    first = sorted((json.loads(line) for line in out.splitlines()), key=lambda row: row["round"])
     assert [row["round"] for row in first] == [1, 2]
     out, _ = run(lab, "round", "--like", "one", "--run", "two", "--json", "-q")
     again = [json.loads(line) for line in out.splitlines()]
@@ -102,6 +105,23 @@ def test_processes_of_rounds_end_with_a_coordinator_that_is_killed(lab):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert [claim.state for claim in list_claims(open_ledger(lab))] == ["open", "open"]
+
+
+def test_what_ends_several_rounds_is_said_once_and_decides_the_exit_code(lab, monkeypatch, capsys):
+    monkeypatch.chdir(lab)
+
+    class Rounds:
+        def __init__(self, session, wanted, at_once, told, order, processes):
+            self.told, self.records, self.failures, self.in_vain = told, [], [], False
+
+        def run(self):
+            for number in (1, 2):
+                self.failures.append(RoundFailure(f"one/{number}", BudgetSpentError("it is spent", hint="more")))
+                self.told.failed(self.failures[-1])
+
+    monkeypatch.setattr(parallel_rounds, "ParallelRounds", Rounds)
+    assert run_here(["round", "--parallel", "2", "-q"]) == 4
+    assert capsys.readouterr().err.count("it is spent") == 1
 
 
 @pytest.mark.parametrize(

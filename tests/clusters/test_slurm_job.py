@@ -29,6 +29,7 @@ AUTOQEC = """#!/bin/sh
 echo "$@" >> "$TOP/calls"
 [ ! -e /proc/$$/fd/9 ] || echo "holds the lock" >> "$TOP/calls"
 case $1 in
+push) [ ! -e "$TOP/away" ] || { rm "$TOP/away"; exit 1; } ;;
 log) cat "$TOP/recorded" ;;
 round)
     read -r count code < "$TOP/script" && sed -i 1d "$TOP/script"
@@ -138,6 +139,13 @@ def test_a_job_that_brings_nothing_or_is_wrong_is_not_submitted_again(job, scrip
 
 def test_an_idea_that_failed_is_no_reason_to_stop(job):
     assert job.done("0 1\n" * 9 + "1 0\n" + "0 1\n" * 9 + "0 4\n").submitted
+
+
+def test_a_job_pushes_again_where_the_remote_was_away(job):
+    (job.top / "away").touch()
+    found = job.done()
+    assert found.calls[-2:] == ["push origin --run tiny-cluster"] * 2
+    assert found.submitted
 
 
 def test_a_run_that_has_its_rounds_ends_the_chain(job):

@@ -5,15 +5,16 @@ from queue import SimpleQueue
 
 import pytest
 
-from autoqec.config import Setting
+from autoqec.config import Setting, load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import claim_round, close_claim
-from autoqec.loop import parallel_rounds
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen
+from autoqec.loop import machine_share, parallel_rounds
 from autoqec.loop.machine_share import memory_here, require_memory, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
-from autoqec.loop.round_view import RoundNumbers, Seen
 from autoqec.sandbox.channel import Message
 from autoqec.settings_schema import BUILTIN_PROFILES
 
@@ -74,7 +75,7 @@ def play(with_round, monkeypatch):
     """A function that runs rounds by a script: what is done when a round begins, by its number."""
     record = with_round.records()[1]
 
-    def run(script, wanted=3, at_once=2, order=None, settings=None, deadline=None):
+    def run(script, wanted=3, at_once=2, order=None, settings=None, deadline=None, **more):
         values = {
             name: Setting(value, "flag") for name, value in {"patience": 0, "jobs": 4, **(settings or {})}.items()
         }
@@ -97,7 +98,7 @@ def play(with_round, monkeypatch):
             lambda record: log.append(f"closed {record.number}"),
             lambda failure: log.append(f"failed {failure.name}"),
         )
-        made = Play(ParallelRounds(session, wanted, at_once, told, order, start), log=log)
+        made = Play(ParallelRounds(session, wanted, at_once, told, order, start=start, **more), log=log)
         monkeypatch.setattr(parallel_rounds, "find_record", lambda ledger, run, number: replace(record, number=number))
         monkeypatch.setattr(parallel_rounds, "came_to_something", lambda record: record.number in made.verified)
         made.rounds.run()
@@ -174,6 +175,26 @@ def test_no_round_begins_after_a_failure_and_those_in_flight_go_on(play):
     assert not made.rounds.in_vain
     waiting = play({1: lambda made: made[1].fails(waits=True)}).rounds
     assert (exit_code_of(waiting), [each.waits for each in waiting.failures]) == (0, [True])
+
+
+def test_open_rounds_are_resumed_at_once_and_one_that_cannot_go_on_ends_no_other(play):
+    def second(made):
+        made[1].number = 4
+        made[1].begins("verify")
+        made[2].fails()
+
+    def third(made):
+        made[3].number = 9
+        made[3].closes()
+        made[1].heard(None)
+
+    more = {"resumes": (4, 7, 9), "force": True, "settings": {"patience": 1, "max_wall": 1.0}, "deadline": 1e-9}
+    made = play({1: lambda made: None, 2: second, 3: third}, **more)
+    name = made.rounds.session.run.name
+    assert begun(made) == ["begin 1", "begin 2", f"failed {name}/7", "begin 3", "closed 9", f"failed {name}/4"]
+    assert [(work.request.resumes, work.request.force) for work in made.works] == [(4, True), (7, True), (9, True)]
+    assert not made.rounds.in_vain
+    assert play({1: at_once_over(1)}, wanted=1)[1].request.resumes == 0
 
 
 def test_a_process_that_dies_is_named_with_its_round_and_how_to_go_on(play):
@@ -260,6 +281,9 @@ def test_the_order_of_a_run_is_what_its_claims_say(with_round):
             "the ideator of round .*/3 was random, and here it is scripted",
             "--ideator random",
         ),
+        ({"agents": {"ideator": "x; rm y"}}, "was x; rm y, and here", "--ideator 'x; rm y'"),
+        ({"agents": {"ideator": "x\x1b[2J"}}, r"was x\?\[2J, and here", "choose another run"),
+        ({"agents": 7, "profile": "x"}, "was None, and here", "choose another run"),
         ({"agents": {"ideator": "person"}}, "round .*/3 has a person's idea", None),
         ({"profile": {"train_shots": 1}}, "round .*/3 had another profile", "--profile NAME"),
     ],
@@ -306,6 +330,17 @@ def test_more_rounds_than_memory_are_refused_with_what_fits():
     with pytest.raises(UsageError) as refused:
         require_memory(dev, "dev", 2, there=23 * 2**30)
     assert refused.value.hint == "set memory_gib = 11.5 below [profiles.dev] in .autoqec/config.toml"
+
+
+@pytest.mark.parametrize(
+    ("train_on", "executor", "refused"), [("here", "command", 1), ("executor", "command", 0), ("executor", "local", 1)]
+)
+def test_rounds_that_train_elsewhere_need_no_memory_here(monkeypatch, train_on, executor, refused):
+    asked = []
+    monkeypatch.setattr(machine_share, "require_memory", lambda *told: asked.append(told))
+    settings = load_settings(None, {"train_on": train_on, "executor": executor})
+    machine_share.require_room(settings, 5)
+    assert asked == [(settings.profile, "dev", 5)][:refused]
 
 
 def test_the_limit_of_a_control_group_counts_as_memory(tmp_path):

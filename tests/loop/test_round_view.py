@@ -3,32 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autoqec.errors import AutoQECError
 from autoqec.history import attach, claim_round, close_claim, read_claim, update_claim
+from autoqec.history.rounds.round_numbers import RoundNumbers
+from autoqec.history.rounds.seen_rounds import Seen, seen_by
 from autoqec.loop.agent_contexts import build_context
-from autoqec.loop.round_view import RoundNumbers, Seen, round_view, seen_by, seen_now, view_of
+from autoqec.loop.round_view import round_view, seen_now, view_of
 from autoqec.loop.screening import find_rivals
 
 
 def numbers(text):
     return RoundNumbers.parse(text)
-
-
-@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
-def test_numbers_of_rounds_as_ranges_hold_these_numbers_and_no_others(some, others):
-    found = RoundNumbers.parse(str(RoundNumbers.of(some)))
-    assert found == RoundNumbers.of(some)
-    assert {number for number in range(1, 41) if number in found} == some
-    assert found.missing_from(others) == min(some - others, default=None)
-
-
-@pytest.mark.parametrize("text", ["1-", "0", "1,", ",1", "1 2", "-1", "1-2-3", "٣", "1" * 10, 7, None, ["1"]])
-def test_what_is_no_list_of_ranges_is_refused(text):
-    with pytest.raises(ValueError, match="no list of ranges"):
-        RoundNumbers.parse(text)
 
 
 def test_a_claim_says_what_its_round_sees_and_a_damaged_one_is_named(with_round):

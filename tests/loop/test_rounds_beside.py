@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from autoqec.agents.agent_contract import FamilyRound, PastRound
+from autoqec.agents.past_rounds import past_rounds
 from autoqec.agents.role_messages import Hypothesis, Proposal
 from autoqec.errors import UsageError
 from autoqec.history import attach, claim_round, close_claim, drop, start_run
@@ -147,3 +148,20 @@ def test_rounds_that_were_claimed_before_and_are_not_seen_are_told_with_their_se
     drop(ledger, run, 3)
     assert build_context(with_round, 4, {}).unseen == ()
     assert [each["round"] for each in build_context(with_round, 99, {}).unseen] == [*range(83, 99)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "beside"),
+    [
+        ({"closed": "1", "open": "2", "ideas": ""}, (2,)),
+        ({"closed": "1", "open": "", "ideas": "1-999999999"}, (1, 2)),
+        ({"closed": "?"}, ()),
+        (None, ()),
+    ],
+)
+def test_a_past_round_names_those_that_were_open_when_it_began(with_round, seen, beside):
+    ledger, run = with_round.ledger, with_round.run.name
+    claim = claim_round(ledger, run, {"seen": seen} if seen else {})
+    close_claim(ledger, claim, status="abandoned")
+    past = past_rounds(with_round.records(), lambda commit: {})[-1]
+    assert past.beside == tuple(f"{run}/{number}" for number in beside)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
+import shlex
 import signal
 import sys
 import textwrap
@@ -15,21 +17,30 @@ from pathlib import Path
 import pytest
 from autoqec_plugins.command import command_worker
 from autoqec_plugins.command.command_executor import CommandExecutor
-from autoqec_plugins.command.command_source import CommandSource, Place
+from autoqec_plugins.command.command_source import CommandSource, Place, Surroundings, own_variables
+from autoqec_plugins.local.local_executor import LocalExecutor
 from open_files import open_files, opened_since
 from pool_stand_ins import GREETING
 
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import UsageError
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor_contract import Task
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.executor_contract import ExecutorChoice, Task
 from autoqec.scoring.remote import serve_worker
+from autoqec.scoring.remote.answer_identity import identity_of
 from autoqec.scoring.remote.remote_pool import NoWorkers, RemotePool
 from autoqec.scoring.remote.worker_link import WorkerLost
+from autoqec.scoring.score_stream import ScoreStream
+from autoqec.scoring.shard import FUNCTION
+from autoqec.testing import TINY_ENVIRONMENT
 from autoqec.testing.conformance_executor import check_executor
 
 #: A real worker, from this interpreter.
 WORKER = f"{sys.executable} -m autoqec.scoring.remote.serve_worker"
+
+HERE = Surroundings(dict(os.environ), ".")
 
 #: The head of a program that is a worker of another kind: it greets, and does as the test says.
 HEAD = """
@@ -61,7 +72,7 @@ def program(tmp_path):
 
 def pool_of(*commands: tuple[str, ...], seconds: float = 60.0) -> RemotePool:
     places = [Place(f"place {number}", command) for number, command in enumerate(commands, start=1)]
-    return RemotePool(CommandSource(places, seconds, first_wait=0.01), len(places), ours=GREETING)
+    return RemotePool(CommandSource(places, HERE, seconds, first_wait=0.01), len(places), ours=GREETING)
 
 
 def ask(pool, number=1, **more):
@@ -206,7 +217,7 @@ def runs(pid: int) -> bool:
 
 
 def test_a_task_that_is_stopped_ends_there_and_all_ends_with_the_connection():
-    source = CommandSource([Place("a", (sys.executable, "-m", "autoqec.scoring.remote.serve_worker"))], 60)
+    source = CommandSource([Place("a", (sys.executable, "-m", "autoqec.scoring.remote.serve_worker"))], HERE, 60)
     joined: queue.SimpleQueue = queue.SimpleQueue()
     source.open(joined.put, lambda *why: None)
     worker, running = joined.get(timeout=60), threading.Semaphore(0)
@@ -229,15 +240,56 @@ def test_a_task_that_is_stopped_ends_there_and_all_ends_with_the_connection():
         time.sleep(0.01)
 
 
-def test_no_secret_of_ours_goes_along(program, monkeypatch):
+def test_scored_chunks_are_the_same_as_here_whatever_is_lost_on_the_way(program, tmp_path):
+    """The first start of the worker dies with its first task; then it is a real one."""
+    mark = tmp_path / "mark"
+    command = program(f"""
+        if os.path.exists({str(mark)!r}):
+            os.execv(sys.executable, [sys.executable, "-m", "autoqec.scoring.remote.serve_worker"])
+        from autoqec.scoring.remote.greeting_here import greeting_here
+        channel.send(greeting_here(3).to_message())
+        asked()
+        open({str(mark)!r}, "w").close()
+    """)
+    loaded = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e.yaml")
+
+    def scored(executor):
+        stream = ScoreStream(executor, loaded, SealedCandidate({}, b""), bytes(range(32)), "dev")
+        tasks = [stream.task(FUNCTION, [chunk], references=True) for chunk in range(3)]
+        return [Message(fields) for fields in stream.gather(tasks, lambda done: None)]
+
+    with RemotePool(CommandSource([Place("a", command)], HERE, 60, first_wait=0.01), 1) as pool:
+        told = said_of(pool)
+        there = scored(pool)
+        assert [told.get(timeout=60).what for _ in range(3)] == ["joined", "lost", "joined"]
+    with LocalExecutor(1) as executor:
+        here = scored(executor)
+    assert [identity_of(each) for each in there] == [identity_of(each) for each in here]
+    assert len({each.fields["chunks"][0]["digest"] for each in there}) == 3
+
+
+def test_no_secret_of_ours_goes_along_and_the_verifiers_process_starts_the_same_commands(
+    program, monkeypatch, tmp_path
+):
+    """That process has neither our variables nor our folder: without them ssh finds no agent, and srun no allocation."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk")
     monkeypatch.setenv("AUTOQEC_HOST_TOKEN", "t")
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
-    command = program("greet(); answer(asked(), names=sorted(os.environ)); asked()")
-    with pool_of(command) as pool:
-        names = ask(pool).result(60).fields["names"]
-    assert "SSH_AUTH_SOCK" in names
-    assert not {"ANTHROPIC_API_KEY", "AUTOQEC_HOST_TOKEN"} & set(names)
+    monkeypatch.chdir(tmp_path)
+    Path("start").write_text('#!/bin/sh\nexec "$@"\n')
+    Path("start").chmod(0o755)
+    command = program("greet(); answer(asked(), names=sorted(os.environ), folder=os.getcwd()); asked()")
+    with CommandExecutor.shared(2, prefixes="./start", worker=shlex.join(command)) as options:
+        monkeypatch.delenv("SSH_AUTH_SOCK")
+        monkeypatch.chdir("/")
+        options = ExecutorChoice("command", 2, json.loads(json.dumps(options))).options  # as it goes to that process
+        pool = CommandExecutor(2, **options)
+        pool._ours = GREETING
+        with pool:
+            seen = ask(pool).result(60).fields
+    assert seen["folder"] == str(tmp_path)
+    assert "SSH_AUTH_SOCK" in seen["names"]
+    assert not {"ANTHROPIC_API_KEY", "AUTOQEC_HOST_TOKEN"} & {*seen["names"], *own_variables()}
 
 
 @pytest.mark.parametrize(
@@ -269,6 +321,21 @@ def test_each_worker_has_a_name_of_its_own():
         "env (4)",
     ]
     assert pool.jobs == 6
+
+
+def test_what_ignores_sigterm_is_ended_all_the_same(program, monkeypatch):
+    """It gives signs of life, so nothing else ends it."""
+    monkeypatch.setattr(command_worker, "_END_SECONDS", 0.05)
+    command = program("""
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        greet()
+        while True:
+            channel.send(FromWorker(op="alive").to_message())
+            time.sleep(0.01)
+    """)
+    with pool_of(command) as pool:
+        assert said_of(pool).get(timeout=60).what == "joined"
 
 
 def test_sigterm_ends_a_worker_that_is_the_first_process_of_a_container(monkeypatch):

@@ -5,6 +5,7 @@ That finds tensors that stay behind, operations that torch refuses on a GPU in i
 It finds nothing about speed or rounding.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,9 +25,12 @@ from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device, inference_device
 from autoqec.runner.train import Limits, train_candidate
 from autoqec.runner.training import train
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.remote.answer_identity import may_be_the_machine
 from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.testing import TINY_ENVIRONMENT, surface_problem
 
@@ -156,9 +160,16 @@ def test_a_gpu_that_is_not_there_is_the_machines_lack(one_process):
     tensors = module_tensors(build_modules(candidate, tiny))
     sealed = SealedCandidate(write_candidate(candidate), save_weights(tensors, fingerprints=[tiny.fingerprint]))
     task = ScoringTask(environment=files, sealed=sealed, seeds=(1,), device="cuda")
-    with pytest.raises(AutoQECError, match="torch sees no GPU") as caught:
-        shard.score_chunks(task.to_message())
-    assert (caught.value.code, isinstance(caught.value, CandidateFault)) == ("no_gpu", False)
+
+    def refused():
+        with pytest.raises(AutoQECError, match="torch sees no GPU") as caught:
+            shard.score_chunks(task.to_message())
+        assert (caught.value.code, isinstance(caught.value, CandidateFault)) == ("no_gpu", False)
+        assert may_be_the_machine(Message(report_of(caught.value))), "another worker is asked"
+
+    refused()
+    shard.score_chunks(replace(task, device="cpu").to_message())
+    refused()  # and what was loaded for another device does not answer
 
 
 @WITH_GPU

@@ -200,6 +200,21 @@ def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_n
     assert 7 not in c.asked
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check_one_in": 0},
+        {"check_one_in": 2.5},
+        {"check_one_in": True},
+        {"wait_seconds": "9"},
+        {"wait_seconds": float("nan")},
+    ],
+)
+def test_an_option_that_is_no_such_number_is_named(options):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number from"):
+        RemotePool(Source(), 1, ours=GREETING, **options)
+
+
 def test_how_many_are_asked_twice_is_one_in_so_many(monkeypatch):
     drawn = random.Random(1)
     monkeypatch.setattr("secrets.randbelow", drawn.randrange)
@@ -350,6 +365,25 @@ def test_an_error_of_the_machine_is_asked_elsewhere_and_is_no_opinion():
     assert a.asked == [1]
 
 
+def test_workers_that_fail_what_others_can_do_are_taken_out_and_end_no_task():
+    """Two that fail at once would get all tasks, and agree with each other."""
+    bad = [Worker(name, full_disk) for name in ("full", "broken")]
+    good = Worker("good", waits=True)
+    pool = StepPool(*bad, good)
+    futures = pool.ask(*range(8))
+    while not all(future.done() for future in futures):
+        good.answer()
+        pool.step()
+    assert numbers(futures) == list(range(8))
+    lost = [each for each in pool.news if each.what == "lost"]
+    assert sorted(each.worker for each in lost) == ["broken", "full"]
+    assert (
+        lost[0].reason
+        == "it failed 3 tasks that others could do; the last one: OSError: [Errno 28] No space left on device"
+    )
+    assert max(len(each.asked) for each in bad) <= 8
+
+
 def test_an_error_of_the_machine_counts_if_the_only_other_worker_leaves():
     a, b = Worker("a", full_disk), Worker("b", waits=True)
     pool = StepPool(a, b)
@@ -405,3 +439,49 @@ def test_an_error_of_whoever_is_told_ends_all_tasks():
     pool.source.joined(Worker("b"))
     pool.step()
     assert "ZeroDivisionError: the display" in str(future.exception(0))
+
+
+def answered_in_any_order(seed):
+    """How many of 20 tasks got their answer; any other must have a reason."""
+    drawn, made = random.Random(seed), itertools.count()
+
+    def worker():
+        kind = drawn.choice([{}, {"arithmetic": "arm64"}, {"device": "H100"}])
+        return Worker(f"w{next(made)}", drawn.choice([answer_of, answer_of, full_disk]), waits=True, **kind)
+
+    everybody = [worker() for _ in range(drawn.randrange(1, 7))]
+    pool = StepPool(*everybody, check_one_in=drawn.choice([1, 2, 10**9]))
+    futures = [
+        *pool.ask(*range(12), kind=drawn.choice("xy")),
+        *pool.ask(*range(12, 20), kind=drawn.choice("xy"), prefers_gpu=drawn.random() < 0.5),
+    ]
+    for _ in range(10_000):
+        busy = [each for each in everybody if any(not future.done() for _, future in each.open)]
+        what = drawn.choice(["answer"] * 8 + ["die", "gone", "join", "look"])
+        for each in busy:
+            each.open = [(task, future) for task, future in each.open if not future.done()]
+        if what == "join" or not busy:
+            everybody.append(new := worker())
+            pool.source.joined(new)
+        elif what == "answer":
+            drawn.choice(busy).answer()
+        elif what == "die" and drawn.random() < 0.3:
+            drawn.choice(busy).die()
+        elif what == "gone" and drawn.random() < 0.3:
+            pool.source.gone(drawn.choice(busy).name, "it left")
+        pool.look(10.0) if what == "look" else pool.step()
+        if all(future.done() for future in futures):
+            break
+    given_up = [future for future in futures if future.exception(0) is not None]
+    assert all(
+        "3 workers were lost" in str(each.exception()) or "No space" in str(each.exception()) for each in given_up
+    )
+    assert [each.result().fields["number"] for each in futures if each not in given_up] == [
+        number for number, each in enumerate(futures) if each not in given_up
+    ]
+    assert pool.said("dropped") == []
+    return len(futures) - len(given_up)
+
+
+def test_each_task_has_its_one_answer_for_any_number_of_workers_and_any_order_of_failures():
+    assert sum(answered_in_any_order(seed) for seed in range(25)) > 400

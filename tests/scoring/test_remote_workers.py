@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pool_stand_ins import GREETING
 
+from autoqec.error_codes import CODES
 from autoqec.sandbox.channel import Message
 from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.remote import greeting_here as here
-from autoqec.scoring.remote.answer_identity import identity_of, may_be_the_machine
+from autoqec.scoring.remote.answer_identity import MACHINE_CODES, identity_of, may_be_the_machine
 from autoqec.scoring.remote.greeting_here import code_digest, greeting_here, level_asked_for, refusal, sandbox_level
 from autoqec.scoring.remote.task_host import TaskHost
 from autoqec.scoring.remote.this_machine import ThisMachine
@@ -101,8 +102,8 @@ def test_the_digest_of_the_code_changes_with_a_byte_or_a_name(tmp_path, monkeypa
 
 
 def test_a_host_runs_tasks_says_how_far_they_are_and_goes_on_after_any_end():
-    told = []
-    with TaskHost() as host:
+    told, compiled = [], []
+    with TaskHost(lambda *kernel: compiled.append(kernel)) as host:
         echoed = Message.from_bytes(host.run(frame("example_tasks:echo", number=7)))
         assert (echoed.fields, dict(echoed.blobs)) == ({"number": 7}, {"blob": b"\0\1"})
         refused = Message.from_bytes(host.run(frame("example_tasks:refuse"))).fields
@@ -112,6 +113,8 @@ def test_a_host_runs_tasks_says_how_far_they_are_and_goes_on_after_any_end():
         assert (ended["code"], ended["about"]) == ("process_ended", {"exit_status": 3})
         assert Message.from_bytes(host.run(frame("misbehave:half_way"), told.append)).fields == {"done": True}
         assert told == [0.5]
+        host.run(frame("misbehave:compile_kernels", names=["a kernel"]))
+        assert compiled == [("a kernel", 9)]
         running = threading.Event()
         threading.Thread(target=lambda: (running.wait(60), host.stop())).start()
         stopped = Message.from_bytes(host.run(frame("misbehave:begin_and_hang"), lambda part: running.set())).fields
@@ -182,3 +185,5 @@ def test_blobs_count_whatever_their_order_and_of_errors_the_code_and_kind():
     assert may_be_the_machine(Message(error))
     assert not may_be_the_machine(Message({**error, "code": "bad_value"}))
     assert not may_be_the_machine(Message({"code": "raised"}))
+    assert CODES.keys() >= MACHINE_CODES
+    assert "timeout" in MACHINE_CODES, "a slow worker must not end a candidate alone"

@@ -111,6 +111,19 @@ def test_only_the_first_rounds_count_and_seconds_add_up(lab):
     assert both[1].seconds == pytest.approx(sum(taken), abs=2e-3)
 
 
+def test_a_comparison_says_which_runs_had_rounds_at_once(lab, capsys):
+    assert [arm_result(lab, arm, 2).at_once for arm in plan_arms("tiny", ["search"], 1)] == [1]
+    claim = history.claim_round(lab, "cmp-tiny-search-s1", {"seen": {"closed": "1", "open": "2", "ideas": ""}})
+    history.close_claim(lab, claim, status="abandoned")
+    assert arm_result(lab, Arm("search", 1, "cmp-tiny-search-s1"), 3).at_once == 2
+    assert run([*ARGUMENTS[:-3], "3", "--seeds", "1", "--dry-run"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "at once" in line)
+    assert line.startswith("cmp-tiny-search-s1: up to 2 rounds at once")
+    assert run([*ARGUMENTS[:-3], "3", "--seeds", "1", "--dry-run", "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["arms"][0]["at_once"] for each in told if "arms" in each] == [2, 1]
+
+
 def test_names_of_runs_tell_what_they_are_and_are_names(lab):
     assert run_name("surface_d5_depol", "random", 2) == "cmp-surface-d5-depol-random-s2"
     odd = [run_name("e", agent, 1) for agent in ("anthropic:Model.X", "anthropic:model-x", "anthropic:" + "x" * 80)]

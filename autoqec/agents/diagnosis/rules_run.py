@@ -84,6 +84,25 @@ def run_causes(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterator[Diagn
     yield from _tokens(case)
 
 
+def _turns(history: Sequence[PastRound]) -> list[list[PastRound]]:
+    """Rounds in turns: a round begins a new turn once it can learn from a round of the turn before, because that had ended.
+
+    Rounds one after another are a turn each. Of rounds at once, about as many as run at once are a turn.
+    """
+    found: list[list[PastRound]] = []
+    for past in history:
+        if found and all(other.name in past.beside for other in found[-1]):
+            found[-1].append(past)
+        else:
+            found.append([past])
+    return found
+
+
+def _after(history: Sequence[PastRound], place: int) -> list[PastRound]:
+    """The rounds that knew the result of the one at a place: those after it, but for those that began beside it."""
+    return [past for past in history[place + 1 :] if history[place].name not in past.beside]
+
+
 def _found(case: RunCase, cause: str, *evidence: str, **words: str) -> Diagnosis:
     step = CAUSES[cause].next_step.format(run=case.run, round=f"{case.run}/N", **words)
     return Diagnosis(case.run, None, cause, tuple(whole(each) for each in evidence if each), whole(step))
@@ -139,8 +158,9 @@ def _improvements(history: Sequence[PastRound]) -> list[tuple[int, float]]:
 
 def _plateau(case: RunCase) -> Iterator[Diagnosis]:
     found = _improvements(case.history)
-    since = len(case.history) - (found[-1][0] + 1 if found else 0)
-    if since < _PLATEAU:
+    later = _after(case.history, found[-1][0]) if found else case.history
+    since = len(later)
+    if len(_turns(later)) < _PLATEAU:
         return
     evidence = f"no improvement in {since} rounds; none is VERIFIED yet"
     if found:
@@ -157,7 +177,8 @@ def _stopped_climbing(case: RunCase) -> Iterator[Diagnosis]:
     """A run in which no round was the best one for a while, though some still improved on cost."""
     steps = climb([_attempt(past) for past in case.history])
     best = steps[-1] if steps else None
-    if best is None or best.since < _STILL:
+    place = next((at for at, past in enumerate(case.history) if best and past.name == best.round), None)
+    if best is None or place is None or best.since < _STILL or len(_turns(_after(case.history, place))) < _STILL:
         return
     low, high = best.interval
     ends = f"[{figure(low)}, {'∞' if high is None else figure(high)}]"
@@ -247,9 +268,10 @@ def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
 
 
 def _one_parent(case: RunCase) -> Iterator[Diagnosis]:
-    newest = [past.fork_from for past in case.history[-_ONE_PARENT:]]
-    if len(newest) == _ONE_PARENT and len(set(newest)) == 1 and len(newest[0]) == 1:
-        yield _found(case, "one_parent", f"the last {_ONE_PARENT} rounds fork {newest[0][0]}")
+    turns = _turns(case.history)[-_ONE_PARENT:]
+    newest = [past.fork_from for turn in turns for past in turn]
+    if len(turns) == _ONE_PARENT and len(set(newest)) == 1 and len(newest[0]) == 1:
+        yield _found(case, "one_parent", f"the last {len(newest)} rounds fork {newest[0][0]}")
 
 
 def _tokens(case: RunCase) -> Iterator[Diagnosis]:

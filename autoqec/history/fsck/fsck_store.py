@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pygit2
 
 from autoqec.history.fsck.examination import Finding
-from autoqec.history.store.refs import OUR_NAMESPACES, STALE_LOCK_AGE
+from autoqec.history.store.refs import OUR_NAMESPACES, STALE_LOCK_AGE, file_age
 from autoqec.history.store.repository import Ledger
 
 #: The threshold of git's own automatic gc; above it every read of a cold lab is slow.
@@ -34,12 +33,12 @@ def check_store(ledger: Ledger) -> Iterator[Finding]:
             repairable=True,
         )
     packed = ledger.git_dir / "packed-refs.lock"
-    if _age(packed) > STALE_LOCK_AGE:
+    if _age(ledger, packed) > STALE_LOCK_AGE:
         yield Finding(
             "packed-refs-lock",
             "warning",
             "packed-refs",
-            f"{packed} is {_age(packed) / 60:.0f} minutes old; while it exists, git cannot delete or pack refs",
+            f"{packed} is {_age(ledger, packed) / 60:.0f} minutes old; while it exists, git cannot delete or pack refs",
             f"if no git command is running: rm {packed}",
         )
     yield from _torn_refs(ledger)
@@ -57,7 +56,8 @@ def stale_locks(ledger: Ledger) -> dict[str, Path]:
     return {
         ref: path
         for ref, path in ((_ref_of(ledger, path)[: -len(".lock")], path) for path in _ref_files(ledger))
-        if path.name.endswith(".lock") and (_age(path) > STALE_LOCK_AGE or (ref == dead and _age(path) > 1))
+        if path.name.endswith(".lock")
+        and (_age(ledger, path) > STALE_LOCK_AGE or (ref == dead and _age(ledger, path) > 1))
     }
 
 
@@ -82,9 +82,9 @@ def _ref_of(ledger: Ledger, path: Path) -> str:
     return path.relative_to(ledger.git_dir).as_posix()
 
 
-def _age(path: Path) -> float:
+def _age(ledger: Ledger, path: Path) -> float:
     try:
-        return time.time() - path.stat().st_mtime
+        return file_age(ledger.git_dir, path)
     except FileNotFoundError:
         return -1.0
 

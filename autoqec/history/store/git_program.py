@@ -45,6 +45,11 @@ _LOST_RACE = (
     "reference already exists",
     "failed to lock",
 )
+# What git says when another process of this clone is writing the same refs. It writes for milliseconds.
+_BUSY = ("cannot lock ref", "Unable to create", "could not lock")
+_BUSY_TRIES = 6
+# What systems say of a full disk. Git says it of ours in a fetch, and passes on what the remote says of its own in a push.
+_FULL = ("No space left", "quota exceeded", "couldn't write")
 _CONSEQUENCE = ("atomic push failed", "atomic push failure", "atomic transaction failed", "transaction aborted")
 
 
@@ -73,6 +78,24 @@ class LostRaceError(AutoQECError):
     """The remote changed between our fetch and our push."""
 
     code = "lost_race"
+
+
+class RemoteUnreachableError(AutoQECError):
+    """A fetch or push ended without an answer from the remote that says why."""
+
+    code = "remote_unreachable"
+
+
+class DiskFullError(AutoQECError):
+    """What git received could not be written."""
+
+    code = "not_written"
+
+
+class RemoteRefusesError(AutoQECError):
+    """The remote takes a push of other refs, or of other clones, but not this one."""
+
+    code = "remote_refuses"
 
 
 def find_remote(ledger: Ledger, name: str) -> Remote:
@@ -233,10 +256,7 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         AutoQECError: The remote is unreachable or a shallow clone.
     """
     specs = [f"+{source}:{remote.tracking}{place}" for source, place in sources]
-    done = _run_network(
-        ledger,
-        remote,
-        "fetch",
+    args = (
         "--quiet",
         "--progress",
         "--no-tags",
@@ -249,6 +269,11 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         remote.address,
         *specs,
     )
+    for attempt in range(_BUSY_TRIES):
+        done = _run_network(ledger, remote, "fetch", *args)
+        if done.returncode == 0 or not any(words in done.stderr for words in _BUSY):
+            break
+        pause(attempt)
     if "shallow" in done.stderr and "not allowed" in done.stderr:
         raise AutoQECError(
             f"{remote.name} is a shallow clone: it lacks the history that its rounds start from",
@@ -348,20 +373,30 @@ def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
     said = " ".join(line for line in words if not _PROGRESS.search(line))
     reason = f"{why}; {said}" if said else why
     reason = reason if len(reason) <= _SAID else f"{reason[: _SAID - 1]}…"
+    if any(words in reason for words in _FULL):
+        return RemoteRefusesError(
+            f"{remote.name} cannot store {ref}, because its disk is full ({reason})",
+            hint=f"ask its owner for space, then autoqec push {remote.name}; nothing was lost",
+        )
     if not any(name.startswith("refs/heads/") for name, _ in causes):
-        return AutoQECError(
+        return RemoteRefusesError(
             f"{remote.name} refuses {ref} ({reason}): perhaps the host accepts branches and tags only",
             hint="allow refs/autoqec/* and refs/notes/* on the host, or share a run as a file: autoqec bundle",
         )
-    return AutoQECError(f"{remote.name} refuses {ref} ({reason})", hint="ask the owner of that repository")
+    return RemoteRefusesError(f"{remote.name} refuses {ref} ({reason})", hint="ask the owner of that repository")
 
 
 def _unreachable(remote: Remote, doing: str, stderr: str) -> AutoQECError:
     lines = [line.strip() for line in stderr.splitlines() if line.startswith(("fatal:", "error:"))]
     why = (lines or stderr.strip().splitlines()[-1:] or ["git gave no reason"])[0]
+    if doing == "fetch from" and any(words in stderr for words in _FULL):
+        return DiskFullError(
+            f"could not {doing} {remote.name}, because the disk is full here: {why}",
+            hint=f"free some disk space, then autoqec pull {remote.name}; nothing was lost",
+        )
     if re.search("transport '.*' not allowed", why):
         return TransportError(
             f"could not {doing} {remote.name}: {why}",
             hint="git remote -v; see Transports in docs/how-to/share-a-lab.md",
         )
-    return AutoQECError(f"could not {doing} {remote.name}: {why}", hint=f"git ls-remote {remote.address}")
+    return RemoteUnreachableError(f"could not {doing} {remote.name}: {why}", hint=f"git ls-remote {remote.address}")

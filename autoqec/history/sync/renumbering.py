@@ -5,7 +5,7 @@ only changes ref names: every ref of the round moves from N to N' in one transac
 number, so the claim records it (`details.renumbered_from`).
 
 All unshared rounds from the first collision on get numbers above every number in use, so a round still has a higher number
-than its ancestors. Only reports of failed attempts name rounds by number; these are updated.
+than its ancestors. Reports of failed attempts, and claims of what their rounds see, name rounds by number; these are updated.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from autoqec.history.reading.round_record import REPORT_FILES
 from autoqec.history.rounds.attachments import KINDS
 from autoqec.history.rounds.claims import CLAIMS, Claim, list_claims, next_number, parse_claim, store_claim
 from autoqec.history.rounds.round_commits import branch_name
+from autoqec.history.rounds.round_numbers import renumbered_details
 from autoqec.history.store.git_program import TRACKING, Remote
 from autoqec.history.store.objects import build_tree, get_blob, list_files, read_files, write_blobs, write_commit
 from autoqec.history.store.ref_moves import move_at_once
@@ -75,7 +76,8 @@ def _renumber_run(
     moves: dict[str, tuple[str | None, str | None]] = {}
     for old, claim in moving.items():
         new_number = numbers[old]
-        details = {"renumbered_from": old, **claim.details}  # the trailers keep the very first number
+        # The trailers keep the very first number; a round sees only rounds before it, so whoever names one that moves moves too.
+        details = {"renumbered_from": old, **renumbered_details(claim.details, numbers)}
         for kind, prefix in _NUMBERED.items():
             held, ref = refs.get(f"{prefix}{run}/{old}"), f"{prefix}{run}/{new_number}"
             if held is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.claims import Claim, next_claim, store_claim
 from autoqec.history.rounds.run_refs import RUNS, load_run
-from autoqec.history.store.git_program import LostRaceError, find_remote, pause, push_refs
+from autoqec.history.store.git_program import LostRaceError, RemoteUnreachableError, find_remote, pause, push_refs
 from autoqec.history.store.refs import compare_and_swap, target
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.history.sync.push_pull import fetch_kinds, remember
@@ -35,6 +35,7 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: JsonObjec
     load_run(ledger, run)
     there = find_remote(ledger, remote)
     shared = RUNS + run
+    claim, oid, unanswered = None, "", False
     for attempt in range(_TRIES):
         fetch_kinds(ledger, there, run, ("runs", "claims", "exp", "rounds", "attempts"))
         mine, theirs = str(target(ledger, shared)), target(ledger, f"{there.tracking}runs/{run}")
@@ -43,6 +44,8 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: JsonObjec
                 f"{remote} has another run named {run}: {shared} is {mine} here but {theirs} there",
                 hint="start a run with a new name: autoqec round --new",
             )
+        if claim is not None and target(ledger, f"{there.tracking}claims/{run}/{claim.number}") == oid:
+            return _written(ledger, claim, oid, remote)  # the remote took it, and its answer got lost
         claim = next_claim(ledger, run, details)  # takes the fetched refs into account
         oid = store_claim(ledger, claim)
         refs = [(claim.ref, oid)] if theirs else [(shared, mine), (claim.ref, oid)]
@@ -51,11 +54,26 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: JsonObjec
         except LostRaceError:
             pause(attempt)
             continue
+        except RemoteUnreachableError:
+            if unanswered:
+                raise
+            unanswered = True
+            pause(attempt)
+            continue
         remember(ledger, there, dict(refs))
-        if compare_and_swap(ledger, claim.ref, None, oid, f"autoqec: claim, with {remote}"):
-            return claim
-        raise AutoQECError(
-            f"another process of this lab has claimed {claim.ref} without {remote}, while {remote} accepted our claim",
-            hint="make every process of this lab claim on the remote: set claim_remote in ~/.config/autoqec/config.toml",
-        )
+        return _written(ledger, claim, oid, remote)
     raise AutoQECError(f"other clones won each of {_TRIES} races for a round number of {run} on {remote}")
+
+
+def _written(ledger: Ledger, claim: Claim, oid: str, remote: str) -> Claim:
+    """Write a claim that the remote has accepted in this lab, and return it."""
+    # A pull by another process of this clone may have brought it already.
+    if (
+        compare_and_swap(ledger, claim.ref, None, oid, f"autoqec: claim, with {remote}")
+        or target(ledger, claim.ref) == oid
+    ):
+        return claim
+    raise AutoQECError(
+        f"another process of this lab has claimed {claim.ref} without {remote}, while {remote} accepted our claim",
+        hint="make every process of this lab claim on the remote: set claim_remote in ~/.config/autoqec/config.toml",
+    )

@@ -53,7 +53,8 @@ class Job:
         asked: Workers that do not get it again: they have answered, or were lost with it.
         losses: How many workers were lost with it.
         running: How many workers do it now.
-        trouble: An error that may be of the machine that reported it.
+        trouble: The last error that may be of the machine that reported it.
+        troubled: The workers that reported one.
         settled: Whether nothing more is to be done.
         notified: Whether those who wait for the future know that it is cancelled.
     """
@@ -68,6 +69,7 @@ class Job:
     losses: int = 0
     running: int = 0
     trouble: Message | None = None
+    troubled: list[str] = field(default_factory=list)
     settled: bool = False
     notified: bool = False
 

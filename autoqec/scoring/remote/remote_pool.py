@@ -14,7 +14,7 @@ import secrets
 import statistics
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Literal
 
 from autoqec.counted_words import counted
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import failure_from, plain
 from autoqec.scoring.executor_contract import Task, ToldNews, WorkerNews
@@ -35,6 +35,10 @@ from autoqec.scoring.remote.worker_link import RemoteWorker, WorkerLost, WorkerS
 
 #: A task that this many workers were lost with is not asked again: it may be what ends them.
 _MOST_LOSSES = 3
+
+#: An error that may be the machine's is asked of so many further workers before it is believed; and a worker that failed so many
+#: tasks which another one could do is taken out.
+_MOST_TROUBLED, _MOST_FAILED = 2, 3
 
 #: Seconds between two looks at what takes long.
 _LOOK_SECONDS = 1.0
@@ -70,6 +74,9 @@ class RemotePool:
         ours: What workers must agree with; by default what this process says of itself.
         this_machine: Makes the worker that decides where two differ and there is no third: this machine, if it rounds as they do.
         clock: Counts seconds.
+
+    Raises:
+        UsageError: `check_one_in` or `wait_seconds` is no such number.
     """
 
     def __init__(
@@ -83,6 +90,12 @@ class RemotePool:
         this_machine: Callable[[WorkerGreeting], RemoteWorker] = ThisMachine,
         clock: Callable[[], float] = time.monotonic,
     ):
+        if isinstance(check_one_in, bool) or not isinstance(check_one_in, int) or check_one_in < 1:
+            raise UsageError(
+                f"check_one_in must be a whole number from 1, not {check_one_in!r}", hint="leave it out for 64"
+            )
+        if isinstance(wait_seconds, bool) or not isinstance(wait_seconds, int | float) or not wait_seconds >= 0:
+            raise UsageError(f"wait_seconds must be a number from 0, not {wait_seconds!r}", hint="leave it out for 600")
         self.jobs = jobs
         self._source, self._check_one_in, self._wait_seconds = source, check_one_in, wait_seconds
         self._ours = ours or greeting_here(level_asked_for())
@@ -99,6 +112,7 @@ class RemotePool:
         self._said: dict[str, deque[Said]] = defaultdict(lambda: deque(maxlen=KEPT_ANSWERS))
         self._left: set[str] = set()  # lost, and the source has not said so yet
         self._reasons: deque[str] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
+        self._failed: Counter[str] = Counter()  # tasks that a worker failed and another one could do
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=64))  # seconds by function
         self._told: ToldNews | None = None
         self._untold: deque[WorkerNews] = deque(maxlen=1024)  # what happened before anybody watched
@@ -339,13 +353,25 @@ class RemotePool:
             self._took[job.task.function].append(self._clock() - ask.began)
         job.asked.add(member.name)
         others = any(job.fits(each) for each in self._members.values())
-        if may_be_the_machine(answer) and (job.is_check or (job.trouble is None and others)):
-            # It says nothing of the task yet. A second worker that says so too is believed.
+        if may_be_the_machine(answer) and (job.is_check or (len(job.troubled) < _MOST_TROUBLED and others)):
+            # It says nothing of the task yet. What further workers say too is believed.
             job.trouble = answer
+            job.troubled.append(member.name)
             if not job.running:
                 self._waiting.add(job)
             return
+        if not may_be_the_machine(answer):
+            self._blame(job)
         self._hear(job, Opinion(member.name, identity_of(answer), answer))
+
+    def _blame(self, job: Job) -> None:
+        """Take out workers that fail what others can do: one with a full disk fails at once, and so would get most tasks."""
+        for name in job.troubled:
+            self._failed[name] += 1
+            if self._failed[name] >= _MOST_FAILED and name in self._members and job.trouble is not None:
+                error = plain(job.trouble.fields.get("error"))
+                self._lose(name, f"it failed {self._failed[name]} tasks that others could do; the last one: {error}")
+        job.troubled.clear()
 
     def _hear(self, job: Job, opinion: Opinion) -> None:
         job.opinions.append(opinion)

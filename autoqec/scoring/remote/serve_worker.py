@@ -88,8 +88,11 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Serve the standard streams."""
-    signal.signal(signal.SIGTERM, _end)
-    _Server(settle(0)).serve()
+    channel = settle(0)
+    signal.signal(
+        signal.SIGTERM, _end
+    )  # `settle` ignores it, for children whose parent decides; this process has no parent here
+    _Server(channel).serve()
 
 
 if __name__ == "__main__":
