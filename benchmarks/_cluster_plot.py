@@ -1,4 +1,4 @@
-"""Draws what `cluster.py` found: rounds an hour in each arrangement, and how times grow over the rounds of a run."""
+"""Draws what `cluster.py` found: lost races in each arrangement, and how times grow over the rounds of a run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ def draw(source: Path, place: Path) -> None:
     plt.rcParams["svg.hashsalt"] = "cluster"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     names = [row["plan"]["name"] for row in busy]
-    left.barh(names, [row["rounds per hour"] for row in busy], color="#4477aa")
-    left.axvline(busy[0]["without git"], color="#cc6677", linestyle="--", label="what 1,000 workers would run")
+    lost = [sum(count for what, count in row["counts"].items() if what.startswith("lost")) for row in busy]
+    left.barh(names, [count / row["rounds"] for count, row in zip(lost, busy, strict=True)], color="#4477aa")
     left.invert_yaxis()
-    left.set_xlabel("rounds an hour")
-    left.legend(loc="lower right", fontsize=8)
+    left.set_xlabel("lost races a round, at the rate of 1,000 workers")
     series = long["over the rounds"]
     for name, colour in (("claim s", "#4477aa"), ("share s", "#cc6677")):
         right.plot(series["rounds"], series[name], ".-", color=colour, label=name.removesuffix(" s"))

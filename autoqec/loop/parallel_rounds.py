@@ -7,6 +7,7 @@ all those are closed that it saw as closed before.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,8 +31,11 @@ from autoqec.loop.session import Session
 from autoqec.results.rungs import SCREENED_OUT
 from autoqec.round_events import RoundEvent
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.child import failure_from
+from autoqec.sandbox.child import failure_from, plain
 from autoqec.settings_schema import Profile
+
+#: The longest name of an agent that a hint repeats.
+_LONGEST_AGENT = 200
 
 #: Steps after which a round's candidate is in git.
 _AFTER_CANDIDATE = tuple(name for name, _ in STEPS)[2:]
@@ -301,9 +305,11 @@ def _require_same(session: Session, claim: Claim) -> None:
         if theirs == PERSON:
             raise UsageError(f"--like {claim.run}: round {name} has a person's idea, which cannot be repeated")
         if theirs != session.settings[role]:
+            # A claim may be a stranger's, and a hint is copied into a shell.
+            usable = isinstance(theirs, str) and theirs.isprintable() and len(theirs) <= _LONGEST_AGENT
             raise UsageError(
-                f"--like {claim.run}: the {role} of round {name} was {theirs}, and here it is {session.settings[role]}",
-                hint=f"--{role} {theirs}",
+                f"--like {claim.run}: the {role} of round {name} was {plain(theirs)}, and here it is {session.settings[role]}",
+                hint=f"--{role} {shlex.quote(str(theirs))}" if usable else "choose another run",
             )
     if _profile_told(profile) != session.settings.profile:
         raise UsageError(

@@ -123,7 +123,7 @@ def test_rounds_at_once_are_told_to_the_same_function_and_a_failure_is_raised_at
             self.told.finished(self.records[0])
 
     monkeypatch.setattr(lab_work, "ParallelRounds", Rounds)
-    monkeypatch.setattr(lab_work, "require_memory", lambda *told: None)
+    monkeypatch.setattr(lab_work, "require_room", lambda *told: None)
     (found,) = lab.run("tiny", rounds=3, parallel=2, progress=events.append)
     assert (found.number, events[0]["round"]) == (1, 1)
     failures.append(SimpleNamespace(error=NotFoundError("it is gone")))
