@@ -68,7 +68,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], default=False)
 def bench(session: nox.Session) -> None:
     """Measure speed, as ratios within one run; prints small tables."""
-    _install(session)
+    _install(session, "[dask]")
     for script in sorted(Path("benchmarks").glob("[a-z]*.py")):
         session.run("python", str(script), *session.posargs)
 

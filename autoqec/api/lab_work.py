@@ -148,7 +148,7 @@ def _shared(session: Session, record: RoundRecord) -> None:
     if not remote:
         return
     try:
-        push(session.ledger, remote, session.run.name)
+        push(session.ledger, remote, session.run.name, own_weights=True)
     except AutoQECError as error:
         told = f"the results of {record.branch} are not on {remote} yet: {error.problem}; try autoqec push {remote}"
         warnings.warn(told, stacklevel=2)

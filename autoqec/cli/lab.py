@@ -171,7 +171,7 @@ def share_results(session: Session) -> None:
     if not remote:
         return
     try:
-        warn_of_dropped(push(session.ledger, remote, session.run.name))
+        warn_of_dropped(push(session.ledger, remote, session.run.name, own_weights=True))
     except AutoQECError as error:
         from autoqec.views.console import say
 

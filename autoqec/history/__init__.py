@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from autoqec.history.sync.run_bundle import write_bundle
     from autoqec.history.sync.shared_claims import claim_shared_round
     from autoqec.history.sync.shared_runs import pull_shared_run, record_shared_run
+    from autoqec.history.sync.shared_weights import fetch_weights
 
 __all__ = [
     "CANDIDATE_DIR",
@@ -140,6 +141,7 @@ __all__ = [
     "drop",
     "dropped_snapshot",
     "fetch_bundle",
+    "fetch_weights",
     "find_record",
     "find_round",
     "graft",
@@ -283,5 +285,6 @@ __getattr__ = lazy_names(
         "sync.run_bundle": ("write_bundle",),
         "sync.shared_claims": ("claim_shared_round",),
         "sync.shared_runs": ("pull_shared_run", "record_shared_run"),
+        "sync.shared_weights": ("fetch_weights",),
     },
 )

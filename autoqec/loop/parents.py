@@ -14,6 +14,7 @@ from autoqec.history import (
     Conflict,
     Ledger,
     Run,
+    fetch_weights,
     find_record,
     find_round,
     load_run,
@@ -119,7 +120,9 @@ def composed_parents(ledger: Ledger, run: str, number: int) -> tuple[str, ...]:
     return tuple(names[oid] for oid in identity.fork_from if oid in names)
 
 
-def parent_weights(ledger: Ledger, run: Run, names: Sequence[str], *, fingerprint: str, wanted: bool) -> bytes:
+def parent_weights(
+    ledger: Ledger, run: Run, names: Sequence[str], *, fingerprint: str, wanted: bool, remote: str = ""
+) -> bytes:
     """The parents' tensors in one file; for a name that several have, the first parent's. Empty if there are none.
 
     Args:
@@ -128,14 +131,17 @@ def parent_weights(ledger: Ledger, run: Run, names: Sequence[str], *, fingerprin
         names: Parents as `run/number`, of the run's environment or of another one of its family.
         fingerprint: Only weights of the problem with this fingerprint are used, or those that are bound to its family.
         wanted: Whether training will use them; if not, those of another environment are not read.
+        remote: The remote on which clones share the run; empty for none. Wanted weights that are not here are fetched from it.
 
     Raises:
-        AutoQECError: A parent's weights are those of another problem, or unreadable.
+        AutoQECError: A parent's weights are those of another problem, or unreadable, or the remote is unreachable.
     """
     tensors: dict[str, Any] = {}
     for name in reversed(names):
         parent, number = parse_round_name(name)
         elsewhere = load_run(ledger, parent).env_id != run.env_id
+        if wanted and remote:
+            fetch_weights(ledger, remote, parent, number)
         data = read_attachment(ledger, "artifacts", parent, number).get(WEIGHTS_FILE)
         if data is None or (elsewhere and not wanted):
             continue

@@ -254,7 +254,14 @@ def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:
     idea = hypothesis_of(state)
     wanted = idea.compose != "none" or training_of(state.files).init == "parents"
     try:
-        return parent_weights(session.ledger, session.run, idea.fork_from, fingerprint=fingerprint, wanted=wanted)
+        return parent_weights(
+            session.ledger,
+            session.run,
+            idea.fork_from,
+            fingerprint=fingerprint,
+            wanted=wanted,
+            remote=session.settings["claim_remote"],
+        )
     except AutoQECError as error:
         if error.code != "weights_of_another_problem":
             raise

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from autoqec.errors import AutoQECError
-from autoqec.history import Claim, Ledger, RoundRecord, attach, read_attachment
+from autoqec.history import Claim, Ledger, RoundRecord, attach, fetch_weights, read_attachment
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import training_of
@@ -121,7 +121,9 @@ class Screening:
         flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
         if flops is None or params is None:
             return None, None
-        for rival in find_rivals(self.session, self.state.claim.number, scored.mean_flops(flops), params):
+        remote = self.session.settings["claim_remote"]
+        costs = scored.mean_flops(flops), params
+        for rival in find_rivals(self.session, self.state.claim.number, *costs, remote=remote):
             try:
                 theirs = _score(self.session, replace(stream, sealed=rival.sealed), self.profile)
             except CandidateFault:  # of the rival; it must not end this round
@@ -196,11 +198,17 @@ def _score(session: Session, stream: ScoreStream, profile: Profile) -> Scored:
     return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
 
 
-def find_rivals(session: Session, number: int, flops: int, params: int) -> Iterator[RoundState]:
+def find_rivals(session: Session, number: int, flops: int, params: int, *, remote: str = "") -> Iterator[RoundState]:
     """The rounds of the run before this one that cost no more, the least ratio to plain decoding first.
 
     They must be fully trained and scored, by their development metrics: verdicts depend on shots that no seed gives again.
     Rounds that a verifier found out, or whose parts are not what was scored, are no rivals.
+
+    Args:
+        session: Where.
+        number: This round's.
+        flops, params: What it costs.
+        remote: The remote on which clones share the run; empty for none. Weights that are not here are fetched from it.
     """
     found: list[tuple[float, RoundRecord]] = []
     for record in round_view(session, number).closed:
@@ -211,6 +219,11 @@ def find_rivals(session: Session, number: int, flops: int, params: int) -> Itera
         if metrics.costs.flops_per_shot <= flops and metrics.costs.params <= params:
             found.append((ratio, record))
     for _, record in sorted(found, key=lambda each: (each[0], each[1].number)):
+        if remote:
+            with suppress(
+                AutoQECError
+            ):  # the next best will do: a screen in the middle of training is no place to stop
+                fetch_weights(session.ledger, remote, record.run, record.number)
         state = read_state(session.ledger, record.run, record.number)
         if state.weights is not None and not [*identity_faults(session.ledger, session.run, state)]:
             yield state

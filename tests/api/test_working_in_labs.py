@@ -188,7 +188,7 @@ def test_a_round_without_weights_is_not_verified(lab):
 def test_results_go_to_the_remote_that_the_user_shares_rounds_on(lab, played, monkeypatch):
     pushed = []
 
-    def push(ledger, remote, run):
+    def push(ledger, remote, run, own_weights):
         pushed.append((remote, run))
         if len(pushed) > 1:
             raise autoqec.AutoQECError("the remote is gone")

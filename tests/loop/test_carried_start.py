@@ -1,6 +1,9 @@
 """*Train small, use large*: a round starts from one of another environment of the family, and no other."""
 
 import re
+import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from autoqec.agents.role_messages import Hypothesis
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.canonical import load_yaml
+from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
     RoundIdentity,
@@ -16,6 +20,9 @@ from autoqec.history import (
     close_claim,
     commit_round,
     find_record,
+    open_ledger,
+    pull,
+    push,
     read_attachment,
     read_history,
 )
@@ -24,6 +31,7 @@ from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.loop.carried_start import carried_start
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import check_parents, parent_weights
+from autoqec.loop.round_steps import _parents
 from autoqec.loop.session import Session, open_run
 from autoqec.results.round_results import read_results
 from autoqec.testing import ScriptedAgent, tiny_proposal
@@ -169,3 +177,25 @@ def test_weights_that_fit_one_problem_only_are_refused_elsewhere(session, wanted
     assert error.value.code == "weights_of_another_problem"
     with pytest.raises(AutoQECError, match="were trained for problem"):
         parent_weights(made.ledger, made.run, [name], fingerprint="here", wanted=True)
+
+
+def test_weights_of_another_clones_round_are_fetched_where_training_starts_from_them(session, tmp_path, monkeypatch):
+    made, name = committed(session, ORBIT)
+    data = save_weights({"bp.scale": np.ones((3, 1), np.float32)}, fingerprints=["here"])
+    attach(made.ledger, "artifacts", made.run.name, 1, {WEIGHTS_FILE: data})
+    remote, clone = tmp_path / "remote.git", tmp_path / "clone"
+    for source, place, bare in ((made.ledger.workdir, remote, ["--bare"]), (remote, clone, [])):
+        subprocess.run(["git", "clone", "-q", *bare, source, place], check=True)
+    push(made.ledger, str(remote), own_weights=True)
+    pull(ledger := open_ledger(clone), str(remote))
+    asked = {"fingerprint": "here", "remote": str(remote)}
+    assert parent_weights(ledger, made.run, [name], wanted=False, **asked) == b""
+    assert parent_weights(ledger, made.run, [name], wanted=True, **asked) == data
+    told = []
+    monkeypatch.setattr("autoqec.loop.round_steps.parent_weights", lambda *args, **given: told.append(given["remote"]))
+    sharing = replace(made, settings=load_settings(made.ledger.workdir, {"claim_remote": str(remote)}))
+    monkeypatch.setattr(
+        "autoqec.loop.round_steps.hypothesis_of", lambda state: SimpleNamespace(compose="pure", fork_from=[])
+    )
+    _parents(sharing, None, "here")
+    assert told == [str(remote)]

@@ -15,6 +15,7 @@ from autoqec.agents.diagnosis.cases import Case
 from autoqec.agents.past_rounds import past_rounds
 from autoqec.cli.main import run as autoqec
 from autoqec.config import load_settings
+from autoqec.errors import AutoQECError
 from autoqec.history import attach, claim_round, open_ledger, read_attachment
 from autoqec.loop import round_steps, screening
 from autoqec.loop.agent_contexts import run_front
@@ -210,6 +211,24 @@ def test_rivals_cost_no_more_and_are_whole(second):
     assert not [*find_rivals(made, 1, **at_most)], "a resumed round sees no later ones"
     attach(made.ledger, "artifacts", made.run.name, 1, {"weights.safetensors": b"others"}, replace=True)
     assert not [*find_rivals(made, 2, **at_most)]
+
+
+def test_weights_of_rivals_that_other_clones_trained_are_fetched(second, monkeypatch):
+    made, asked = second(FAIR), []
+
+    def fetch(ledger, remote, run, number):
+        asked.append((remote, run, number))
+        raise AutoQECError("the remote is away")
+
+    monkeypatch.setattr(screening, "fetch_weights", fetch)
+    settings = load_settings(made.ledger.workdir, {"claim_remote": "away"})
+    looking = Screening(replace(made, settings=settings), SimpleNamespace(claim=SimpleNamespace(number=2)), None)
+    scored = SimpleNamespace(mean_flops=lambda flops: flops)
+    monkeypatch.setattr(screening, "replace", lambda stream, sealed: stream)
+    monkeypatch.setattr(screening, "_score", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # the rival's weights are here, whatever the remote says
+        looking._beside_rival(None, SimpleNamespace(cost={"flops_per_shot": 10**12, "params": 10**12}), scored)
+    assert asked == [("away", made.run.name, 1)]
 
 
 def test_a_rival_that_breaks_its_contract_does_not_end_another_round(first, monkeypatch):

@@ -107,14 +107,22 @@ def pull(
     return report
 
 
-def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifacts: bool = False) -> SyncReport:
+def push(
+    ledger: Ledger,
+    remote: str = "origin",
+    run: str | None = None,
+    artifacts: bool = False,
+    *,
+    own_weights: bool = False,
+) -> SyncReport:
     """Pull from a remote, then send it the local rounds, notes, claims, attempts, traces and runs.
 
     Args:
         ledger: The lab.
         remote: A configured remote's name, a URL, or the path of a repository.
         run: Only this run.
-        artifacts: Also send trained weights.
+        artifacts: Also send trained weights, and fetch those that the remote has.
+        own_weights: Also send trained weights, and fetch none.
 
     Raises:
         NotFoundError: There is no such remote or run.
@@ -128,11 +136,12 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
     dropped: dict[Dropped, None] = {}
     lost = ""
     for attempt in range(_TRIES):
-        pulled = _pull(ledger, there, run, artifacts)
+        # Another clone may have sent weights of a round that this one has too; then they must be united.
+        pulled = _pull(ledger, there, run, artifacts or (own_weights and attempt == _TRIES - 1))
         received |= dict.fromkeys(pulled.received)
         archived |= dict.fromkeys(pulled.archived)
         dropped |= dict.fromkeys(pulled.dropped)
-        todo = outgoing(ledger, there, run, artifacts)
+        todo = outgoing(ledger, there, run, artifacts or own_weights)
         refuse_moved(ledger, todo)
         try:
             push_refs(ledger, there, refspecs(ledger, todo), leases(todo))
