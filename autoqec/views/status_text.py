@@ -47,6 +47,8 @@ def headline(found: OpenRound, now: float) -> str:
         return f"{name}  running: {_doing(found.progress, now)}"
     if found.state == "waiting":
         return f"{name}  waits for the {claim.waiting}"
+    if found.ended:
+        return " ".join(filter(None, (f"{name}  interrupted in another clone", _AFTER[found.after])))
     if found.state == "elsewhere":
         return f"{name}  open on another machine, {claim.host}"
     return " ".join(filter(None, (f"{name}  interrupted", _AFTER[found.after])))
@@ -59,7 +61,7 @@ def details(found: OpenRound, now: float) -> str:
     if found.state == "running":
         silent = now - found.progress.written if found.progress else 0.0
         return f"for {since}, {who}" + (f"; it has said nothing for {duration(silent)}" if silent >= _SILENT else "")
-    if found.state == "elsewhere":
+    if found.state == "elsewhere" and not found.ended:
         return f"begun {since} ago, {who}; from here nobody can tell whether that is alive"
     return f"begun {since} ago" + ("" if found.state == "waiting" else f", {who}, which has ended")
 
@@ -83,6 +85,7 @@ def print_status(rounds: Sequence[OpenRound]) -> None:
         command = how_to_continue(found)
         if command:
             words = "if it is not: " if found.state == "elsewhere" else "continue: "
+            words = "if that clone is gone: " if found.ended else words
             console.print_whole(plain_line(f"  {words}{command}"))
     if not rounds:
         say(NOTHING)
@@ -126,7 +129,7 @@ def say_open_rounds(ledger: Ledger, run: str) -> None:
     for each in found[:_MOST]:
         command = how_to_continue(each)
         if each.state == "elsewhere":
-            command = f"if it is not at work there: {command}"
+            command = f"if {'that clone is gone' if each.ended else 'it is not at work there'}: {command}"
         line = (
             headline(each, now).replace("  ", " ", 1)
             if each.state != "running"

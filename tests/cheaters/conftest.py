@@ -98,17 +98,17 @@ class Here:
 class MatcherHere:
     """A matcher without a process of its own; candidates of all of them are forks of one warm process."""
 
-    def __init__(self, workers, blobs, p=None, strong=None, *, ungated=False):
+    def __init__(self, workers, blobs, p=None, strong=None, **told):
         self.resources, self.workers = ExitStack(), workers
-        self.open(blobs, p, strong, ungated=ungated)
+        self.open(blobs, p, strong, **told)
 
-    def open(self, blobs, p=None, strong=None, *, ungated=False):
+    def open(self, blobs, p=None, strong=None, **told):
         self.resources.close()
         self.gated, self.ensembled = "file:gate.yaml" in blobs, "file:ensemble.yaml" in blobs
         self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:
-            self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers, ungated=ungated)
+            self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers, **told)
         except BaseException:
             self.close()
             raise

@@ -71,7 +71,8 @@ A table `[agents.ROLE]` holds options of the agent of a role: `ideator`, `coder`
 ## Options of executors
 
 A table `[executors.NAME]` holds options of an executor. A value is text, a number, `true` or `false`, or a list of
-texts. What the options mean is for the executor to say.
+texts. What the options mean is for the executor to say; see [Score on many machines](how-to/many-machines.md). The flag
+`--executor-option NAME=VALUE` gives one for a single command.
 
 ## Prices
 

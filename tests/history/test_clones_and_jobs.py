@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import asdict
+from datetime import datetime
 
 import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
+from autoqec.history.reading.open_rounds import OpenRounds
 from autoqec.history.rounds import claims
 from autoqec.history.store import clone_id
 from autoqec.history.store.batch_jobs import BatchJob, job_from, job_is_over, this_job
+from autoqec.views.status_text import print_status
 
 SLURM = {"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2", "SLURM_CLUSTER_NAME": "c"}
 
@@ -67,19 +70,31 @@ def test_a_clone_is_known_by_a_name_of_its_own(lab, run, tmp_path):
     assert sorted(file.name for file in (lab.git_dir / "autoqec").glob("clone*")) == ["clone"]
 
 
-def test_a_dead_process_of_another_clone_on_this_host_leaves_its_round_to_that_clone(lab, run, python, tmp_path):
+def test_a_dead_process_of_another_clone_on_this_host_leaves_its_round_to_that_clone(
+    lab, run, python, tmp_path, monkeypatch, capsys
+):
     python(GONE, str(lab.workdir), run.name).communicate()
     subprocess.run(["git", "clone", "-q", "--mirror", lab.workdir, tmp_path / "remote.git"], check=True)
     subprocess.run(["git", "clone", "-q", tmp_path / "remote.git", tmp_path / "other"], check=True)
     other = history.open_ledger(tmp_path / "other")
     history.pull(other)
     (claim,) = history.list_claims(lab)
+    monkeypatch.setattr("time.time", lambda: datetime.fromisoformat(claim.started).timestamp())
     assert history.list_claims(other) == [claim]
     assert history.left_behind(lab, claim)
     assert not history.left_behind(other, claim)
     with pytest.raises(AutoQECError, match="was begun in another clone") as caught:
         history.take_over_claim(other, claim)
     assert "autoqec resume depol-abcd --force" in caught.value.hint
+    for ledger, told in ((lab, ("interrupted", False)), (other, ("elsewhere", True))):
+        (row,) = OpenRounds(ledger).read()
+        assert (row.state, row.ended) == told
+    print_status([row])
+    assert capsys.readouterr().out.splitlines() == [
+        "depol-abcd/1  interrupted in another clone before its hypothesis",
+        f"  begun 0 s ago, process {claim.pid} on {claim.host}, which has ended",
+        "  if that clone is gone: autoqec resume depol-abcd --force",
+    ]
     (found,) = [each for each in history.check(other) if each.code == "interrupted"]
     assert not found.repairable
     assert "in the clone that began it" in found.hint

@@ -18,7 +18,7 @@ import pygit2
 from autoqec.errors import AutoQECError
 from autoqec.history.reading.history_reader import find_record
 from autoqec.history.rounds.attachments import WEIGHTS_FILE, has_attachment
-from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive, parse_claim
+from autoqec.history.rounds.claims import CLAIMS, Claim, begun_here, owner_alive, parse_claim
 from autoqec.history.rounds.progress_files import RoundProgress, read_progress
 from autoqec.history.store.objects import get_blob
 from autoqec.history.store.owner import Owner
@@ -28,7 +28,7 @@ from autoqec.size_limits import RECORD_BYTES
 
 _NUMBERED = re.compile("[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 
-#: `elsewhere` is a round of another machine: from here nobody can tell whether its process is alive.
+#: `elsewhere` is a round of another machine, or one that another clone left: from here nobody can tell whether it goes on.
 OpenState = Literal["running", "waiting", "interrupted", "elsewhere"]
 
 
@@ -41,6 +41,7 @@ class OpenRound:
         state: See `OpenState`.
         user: Who runs its process; empty if that is not known.
         progress: What its process does; None if it does not say, or is not at work.
+        ended: Of one elsewhere: its process has ended, on this machine, and another clone has to resume it.
         after: The last step whose result is in git, of a round that is not running; `claim` if there is none.
     """
 
@@ -49,6 +50,7 @@ class OpenRound:
     user: str = ""
     progress: RoundProgress | None = None
     after: str = ""
+    ended: bool = False
 
 
 class OpenRounds:
@@ -86,6 +88,8 @@ class OpenRounds:
 
     def _described(self, claim: Claim) -> OpenRound:
         state = open_state(claim)
+        if state == "interrupted" and not begun_here(self._ledger, claim):
+            return OpenRound(claim, "elsewhere", after=_last_step(self._ledger, claim), ended=True)
         if state == "running":
             progress = read_progress(self._ledger, claim.attempt)
             owner = Owner(claim.host, claim.pid, claim.boot_id, claim.process_start)
