@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -55,8 +54,6 @@ def greeting_here(sandbox: int) -> WorkerGreeting:
         sandbox=sandbox,
         shots=f"{machine}, stim {_stim_build()}",
         arithmetic=f"{machine} {_processor()}".strip(),
-        cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
-        memory_gib=round(_memory_bytes() / 2**30, 1),
         device=gpu_model(),
     )
 
@@ -157,12 +154,3 @@ def _processor() -> str:
     flags = f"{first.get('flags', '')} {first.get('Features', '')}".split()
     named = [first[name] for name in _PROCESSOR if name in first]
     return " ".join([*named, *(each for each in _INSTRUCTIONS if each in flags)])
-
-
-def _memory_bytes() -> int:
-    """The memory that this process may use: the machine's, or its control group's limit."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        return whole
