@@ -76,7 +76,7 @@ def run_limited(
 
 
 def ready(descriptors: Iterable[int], seconds: float) -> set[int]:
-    """Wait for descriptors that can be read, or have ended, for so long at most; return those. Their numbers may be of any size."""
+    """Wait for so long at most until some descriptors, with numbers of any size, can be read or have ended; return those."""
     poll = select.poll()  # select() takes numbers below 1,024, and a process at work on many clones has more
     for each in descriptors:
         poll.register(each, select.POLLIN)
