@@ -5,6 +5,7 @@ import re
 import sys
 import types
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
 from autoqec.problem.environment import Choice
+from autoqec.scoring.executor_contract import WorkerNews
 from autoqec.views.progress import RoundDisplay
 
 ROOT = Path(__file__).parent.parent
@@ -180,6 +182,9 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
         def __exit__(self, *exception):
             told.append("closed")
 
+        def leave_out(self, workers):
+            told.append(workers)
+
     registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("counted", Counted))])
     settings = load_settings(tmp_path, {"executor": "counted", "jobs": 3})
     run = types.SimpleNamespace(name="r")
@@ -189,8 +194,13 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
             with session.executor():
                 pass
         assert session.executor_choice.options == {"address": "a"}, "the verifier's process joins what this one began"
+        session.workers_event(WorkerNews("lost", "v", "it ended", 1, "k"))
+        session.workers_event(WorkerNews("dropped", "w", "it lied", 1, "m"))
+        with session.executor():
+            pass
+        assert session.executor_now == replace(session.executor_choice, left_out=("m", "w")), "the verifier's does too"
     opened = ("opened", 3, {"address": "a"})
-    assert told == ["began", opened, "closed", opened, "closed", "ended"]
+    assert told == ["began", opened, "closed", opened, "closed", opened, ("m", "w"), "closed", "ended"]
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import sys
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -58,6 +59,7 @@ def greeting_here(sandbox: int) -> WorkerGreeting:
         cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
         memory_gib=round(_memory_bytes() / 2**30, 1),
         device=gpu_model(),
+        machine=_machine(),
     )
 
 
@@ -157,6 +159,15 @@ def _processor() -> str:
     flags = f"{first.get('flags', '')} {first.get('Features', '')}".split()
     named = [first[name] for name in _PROCESSOR if name in first]
     return " ".join([*named, *(each for each in _INSTRUCTIONS if each in flags)])
+
+
+def _machine() -> str:
+    """A digest that all processes of this machine share, in containers too, and none of another machine."""
+    try:
+        found = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        found = f"{uuid.getnode()} {platform.node()}"
+    return hashlib.sha256(found.encode()).hexdigest()[:32]
 
 
 def _memory_bytes() -> int:

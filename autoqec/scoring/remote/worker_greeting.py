@@ -35,6 +35,7 @@ class WorkerGreeting(Request):
         cores: How many it may use.
         memory_gib: How much memory it may use.
         device: The GPU that it has; empty for none.
+        machine: Which machine it is on: workers of one machine share its faults, so they are one witness of an answer.
     """
 
     version: str
@@ -47,6 +48,7 @@ class WorkerGreeting(Request):
     cores: int
     memory_gib: float
     device: str
+    machine: str
 
     @property
     def comparable(self) -> tuple[str, ...]:
