@@ -22,7 +22,8 @@ from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
 from autoqec.problem.environment import Choice
-from autoqec.scoring.executor_contract import WorkerNews
+from autoqec.scoring.executor_contract import ExecutorChoice, WorkerNews
+from autoqec.scoring.opened_executor import shared_choice
 from autoqec.views.progress import RoundDisplay
 
 ROOT = Path(__file__).parent.parent
@@ -201,6 +202,29 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
         assert session.executor_now == replace(session.executor_choice, left_out=("m", "w")), "the verifier's does too"
     opened = ("opened", 3, {"address": "a"})
     assert told == ["began", opened, "closed", opened, "closed", opened, ("m", "w"), "closed", "ended"]
+
+
+def test_what_executors_cannot_begin_to_share_is_an_error_of_the_plugin(entry):
+    class Wrong:
+        @staticmethod
+        @contextmanager
+        def shared(jobs, folder=""):
+            yield {"size": len(folder)}
+
+    registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("wrong", Wrong))])
+    for options in ({"folder": 3}, {"place": "a"}, {"self": 1}):
+        with (
+            pytest.raises(AutoQECError, match="executor 'wrong' of plugin p .* cannot start: TypeError") as caught,
+            shared_choice(registry, ExecutorChoice("wrong", 1, options)),
+        ):
+            pass
+        assert caught.value.code == "plugin_failed"
+
+
+def test_a_field_of_any_name_is_the_factorys_to_refuse(entry):
+    registry = load_plugins([entry("p", autoqec_register_agents=lambda register: register("a", lambda: None))])
+    with pytest.raises(UsageError, match="agent 'a' of plugin p .* does not accept"):
+        registry.get("agent", "a").create(self=1)
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):

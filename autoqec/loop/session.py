@@ -93,7 +93,7 @@ class Session:
     resources: ExitStack = field(default_factory=ExitStack)
 
     #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, strong references, and executors that
-    #: have a worker elsewhere.
+    #: take their options and have a worker.
     ready_for: set[tuple[tuple[Role, str], ...]] = field(default_factory=set)
     strong_references: set[str] = field(default_factory=set)
     executors_found: set[str] = field(default_factory=set)

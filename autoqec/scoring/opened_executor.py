@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from autoqec.errors import AutoQECError
 from autoqec.plugins import Registry
 from autoqec.scoring.executor_contract import (
     Executor,
@@ -28,12 +29,19 @@ def shared_choice(registry: Registry, choice: ExecutorChoice) -> Iterator[Execut
     Raises:
         NotFoundError, UsageError, AutoQECError: As for `opened_executor`.
     """
-    factory = registry.get("executor", choice.name).load()
+    entry = registry.get("executor", choice.name)
+    factory = entry.load()
     if not isinstance(factory, SharingFactory):
         yield choice
         return
-    with factory.shared(choice.jobs, **choice.options) as options:
-        yield replace(choice, options=dict(options))
+    with ExitStack() as begun:
+        try:
+            options = dict(begun.enter_context(factory.shared(choice.jobs, **choice.options)))
+        except AutoQECError:
+            raise
+        except Exception as error:
+            raise entry.failure(error, "cannot start") from error
+        yield replace(choice, options=options)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from autoqec.scoring.remote.worker_link import WorkerLost
 
 GREETING = WorkerGreeting(
     version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2.0", "torch": "2.6.0+cpu"}, sandbox=3,
-    shots="x86_64, stim avx2", arithmetic="x86_64 avx2", cores=2, memory_gib=8.0, device="", machine="m",
+    shots="x86_64, stim avx2", arithmetic="x86_64 avx2", device="", machine="m",
 )  # fmt: skip
 
 

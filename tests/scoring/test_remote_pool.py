@@ -211,7 +211,7 @@ def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_n
     ],
 )
 def test_an_option_that_is_no_such_number_is_named(options):
-    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number from"):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number (of seconds )?from"):
         RemotePool(Source(), 1, ours=GREETING, **options)
 
 

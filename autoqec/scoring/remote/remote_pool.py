@@ -23,13 +23,14 @@ from types import TracebackType
 from typing import Literal
 
 from autoqec.counted_words import counted
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import failure_from, plain
 from autoqec.scoring.executor_contract import Task, ToldNews, WorkerNews
 from autoqec.scoring.remote.answer_identity import identity_of, is_error, may_be_the_machine
 from autoqec.scoring.remote.greeting_here import greeting_here, level_asked_for, refusal
 from autoqec.scoring.remote.pool_members import KEPT_ANSWERS, Ask, Job, Member, Opinion, Said, Waiting
+from autoqec.scoring.remote.pool_options import require_count, require_seconds
 from autoqec.scoring.remote.this_machine import HERE, ThisMachine
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.remote.worker_link import RemoteWorker, WorkerLost, WorkerSource
@@ -94,14 +95,10 @@ class RemotePool:
         this_machine: Callable[[WorkerGreeting], RemoteWorker] = ThisMachine,
         clock: Callable[[], float] = time.monotonic,
     ):
-        if isinstance(check_one_in, bool) or not isinstance(check_one_in, int) or check_one_in < 1:
-            raise UsageError(
-                f"check_one_in must be a whole number from 1, not {check_one_in!r}", hint="leave it out for 64"
-            )
-        if isinstance(wait_seconds, bool) or not isinstance(wait_seconds, int | float) or not wait_seconds >= 0:
-            raise UsageError(f"wait_seconds must be a number from 0, not {wait_seconds!r}", hint="leave it out for 600")
         self.jobs = jobs
-        self._source, self._check_one_in, self._wait_seconds = source, check_one_in, wait_seconds
+        self._source = source
+        self._check_one_in = require_count("check_one_in", check_one_in)
+        self._wait_seconds = require_seconds("wait_seconds", wait_seconds)
         self._ours = ours or greeting_here(level_asked_for())
         self._this_machine, self._clock = this_machine, clock
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
