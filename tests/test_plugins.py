@@ -5,6 +5,7 @@ import re
 import sys
 import types
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
 from autoqec.problem.environment import Choice
-from autoqec.scoring.executor_contract import ExecutorChoice
+from autoqec.scoring.executor_contract import ExecutorChoice, WorkerNews
 from autoqec.scoring.opened_executor import shared_choice
 from autoqec.views.progress import RoundDisplay
 
@@ -182,6 +183,9 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
         def __exit__(self, *exception):
             told.append("closed")
 
+        def leave_out(self, workers):
+            told.append(workers)
+
     registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("counted", Counted))])
     settings = load_settings(tmp_path, {"executor": "counted", "jobs": 3})
     run = types.SimpleNamespace(name="r")
@@ -191,8 +195,13 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
             with session.executor():
                 pass
         assert session.executor_choice.options == {"address": "a"}, "the verifier's process joins what this one began"
+        session.workers_event(WorkerNews("lost", "v", "it ended", 1, "k"))
+        session.workers_event(WorkerNews("dropped", "w", "it lied", 1, "m"))
+        with session.executor():
+            pass
+        assert session.executor_now == replace(session.executor_choice, left_out=("m", "w")), "the verifier's does too"
     opened = ("opened", 3, {"address": "a"})
-    assert told == ["began", opened, "closed", opened, "closed", "ended"]
+    assert told == ["began", opened, "closed", opened, "closed", opened, ("m", "w"), "closed", "ended"]
 
 
 def test_what_executors_cannot_begin_to_share_is_an_error_of_the_plugin(entry):

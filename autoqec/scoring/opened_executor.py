@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from autoqec.errors import AutoQECError
 from autoqec.plugins import Registry
-from autoqec.scoring.executor_contract import Executor, ExecutorChoice, SharingFactory, ToldNews, WatchedExecutor
+from autoqec.scoring.executor_contract import (
+    Executor,
+    ExecutorChoice,
+    SelectiveExecutor,
+    SharingFactory,
+    ToldNews,
+    WatchedExecutor,
+)
 
 
 @contextmanager
@@ -50,6 +57,8 @@ def opened_executor(registry: Registry, choice: ExecutorChoice, told: ToldNews) 
         NotFoundError, UsageError, AutoQECError: There is none of that name, it does not take these options, or it cannot start.
     """
     with registry.get("executor", choice.name).create(jobs=choice.jobs, **choice.options) as executor:
+        if isinstance(executor, SelectiveExecutor) and choice.left_out:
+            executor.leave_out(choice.left_out)
         if isinstance(executor, WatchedExecutor):
             executor.watch(told)
         yield executor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -55,6 +56,7 @@ def greeting_here(sandbox: int) -> WorkerGreeting:
         shots=f"{machine}, stim {_stim_build()}",
         arithmetic=f"{machine} {_processor()}".strip(),
         device=gpu_model(),
+        machine=_machine(),
     )
 
 
@@ -154,3 +156,12 @@ def _processor() -> str:
     flags = f"{first.get('flags', '')} {first.get('Features', '')}".split()
     named = [first[name] for name in _PROCESSOR if name in first]
     return " ".join([*named, *(each for each in _INSTRUCTIONS if each in flags)])
+
+
+def _machine() -> str:
+    """A digest that all processes of this machine share, in containers too, and none of another machine."""
+    try:
+        found = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        found = f"{uuid.getnode()} {platform.node()}"
+    return hashlib.sha256(found.encode()).hexdigest()[:32]

@@ -33,6 +33,7 @@ class WorkerGreeting(Request):
         arithmetic: What rounds alike: the processor's kind and instructions. Two workers of another arithmetic may answer
             otherwise, rarely, without a fault.
         device: The GPU that it has; empty for none.
+        machine: Which machine it is on: workers of one machine share its faults, so they are one witness of an answer.
     """
 
     version: str
@@ -43,6 +44,7 @@ class WorkerGreeting(Request):
     shots: str
     arithmetic: str
     device: str
+    machine: str
 
     @property
     def comparable(self) -> tuple[str, ...]:
