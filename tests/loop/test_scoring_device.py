@@ -74,8 +74,8 @@ def test_every_task_of_the_metrics_says_the_device_and_none_of_a_verdict(session
 def test_of_a_candidate_with_code_of_its_own_the_note_names_no_gpu(session):
     made = session()
     made.__dict__["device"] = H200
-    for kind, name in ("custom", "cpu"), ("gnn", H200.name):
-        sealed = SealedCandidate({".autoqec/candidate/stages/a/stage.yaml": f"kind: {kind}\n".encode()}, b"")
+    for file, name in ("module.py", "cpu"), ("stage.yaml", H200.name):
+        sealed = SealedCandidate({f".autoqec/candidate/stages/a/{file}": b"kind: gnn\n"}, b"")
         assert measuring._computed_on(made, sealed) == name
 
 
