@@ -78,6 +78,8 @@ def test_the_result_is_checked_and_says_where_it_was_made():
     assert told["inherited"] == ["bp.w"], "only of tensors that there are"
     assert parts == [1.0]
     (task,) = far.tasks
+    labelled = replace(DONE, cost={"flops_per_shot": 9, "params": 1})
+    assert ask(Far(labelled)).cost["params"] == 1, "names of orbits are weights and no parameters"
     assert not task.same_everywhere
 
 
