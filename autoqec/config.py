@@ -55,6 +55,9 @@ OTHER_VARIABLES: Mapping[str, str] = {
 #: The tables of options of `Settings`.
 _OPTIONS = ("agents", "executors", "prices")
 
+#: All tables of a settings file.
+_TABLES = ("profiles", *_OPTIONS)
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -283,7 +286,7 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
     """What is wrong with a value, and what to do about it."""
     place, unknown = tuple(map(str, error["loc"])), error["type"] == "extra_forbidden"
     table, name, key = (*place, "", "")[:3]
-    if table not in ("profiles", "agents", "executors", "prices"):
+    if table not in _TABLES:
         return _explained_simple(table, values[table], source, unknown)
     if name == "" or (key == "" and table != "profiles"):
         return f"{table} must be a table of tables", f"write fields below [{table}.<name>]"
@@ -292,12 +295,9 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
     if table == "agents":
         if key == "[key]":
             return f"agents.{name} is not a role", _nearest(name, ("ideator", "coder", "analyst"))
-        return f"agents.{name}.{key} must be a word, a number, true or false", "see docs/agents.md"
+        return f"agents.{name}.{key} must be a word, a finite number, true or false", "see docs/agents.md"
     if table == "executors":
-        return (
-            f"executors.{name}.{key} must be a word, a number, true or false, or a list of words",
-            "see docs/how-to/many-machines.md",
-        )
+        return _explained_option(name, key, place)
     given = values["prices"][name]
     if error["type"] == "missing" or unknown:
         hint = f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens"
@@ -306,14 +306,27 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
     return problem, "write a number from 0 up"
 
 
+def _explained_option(name: str, key: str, place: tuple[str, ...]) -> tuple[str, str]:
+    see = "see docs/how-to/many-machines.md"
+    if place[3:] != ("[key]",):
+        return f"executors.{name}.{key} must be a word, a finite number, true or false, or a list of words", see
+    if key in BUILTIN:
+        return (
+            f"executors.{name}.{key} is no option: {key} is a setting of its own",
+            f"use the setting {key}, or --{key}",
+        )
+    return f"executors.{name}.{key} is no name of an option", see
+
+
 def _explained_simple(name: str, value: Any, source: str, unknown: bool) -> tuple[str, str]:
     if unknown:
-        return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "executors", "prices"])
+        return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, *_TABLES])
     kind = type(BUILTIN[name])
     what = {int: "a whole number", float: "a number", str: "a word"}[kind]
     words = get_args(Simple.model_fields[name].annotation)
     if words and kind is str:
-        what = f"one of {', '.join(word for word in words if word)}, or empty"
+        empty = ", or empty" if "" in words else ""
+        what = f"one of {', '.join(word for word in words if word)}{empty}"
     ends = [
         getattr(limit, end)
         for limit in Simple.model_fields[name].metadata

@@ -108,7 +108,7 @@ class Registration:
             hint = f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins"
             raise self.failure(error, "cannot be loaded", hint) from error
 
-    def create(self, **fields: Any) -> Any:
+    def create(self, /, **fields: Any) -> Any:
         """Call the factory.
 
         Raises:

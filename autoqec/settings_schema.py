@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from inspect import get_annotations
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 
 def _no_truth(value: Any) -> Any:
@@ -31,6 +31,23 @@ _MOST = 10**15
 
 #: A screen is scored in one go and has no limit of time.
 _MOST_SCREENED = 10**8
+
+
+#: A number among options, which travel as JSON.
+_Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+
+#: What an executor is given beside its options, by a setting of that name.
+_GIVEN = ("jobs",)
+
+
+def _option(name: str) -> str:
+    if not name.isidentifier() or name in _GIVEN:
+        raise ValueError("it is no name of an option")
+    return name
+
+
+#: The name of an option of an executor: a parameter of its factory.
+_Option: TypeAlias = Annotated[str, AfterValidator(_option)]
 
 
 class _Table(BaseModel):
@@ -195,8 +212,8 @@ class SettingsFile(Simple):
     """
 
     profiles: dict[str, Profile] = _of("bounded", {})
-    agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | float | bool]] = _of("user", {})
-    executors: dict[str, dict[str, str | int | float | bool | list[str]]] = _of("user", {})
+    agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | _Finite | bool]] = _of("user", {})
+    executors: dict[str, dict[_Option, str | int | _Finite | bool | list[str]]] = _of("user", {})
     prices: dict[str, Price] = _of("user", {})
 
     @field_validator("profiles", mode="before")

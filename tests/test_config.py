@@ -72,7 +72,7 @@ def test_profiles_are_extended_field_by_field(write):
         ('max_wall = "nan"', "max_wall must be between"),
         ("agents = 3", "agents must be a table of tables"),
         ("[agents.judge]\nx = 1", "agents.judge is not a role"),
-        ("[agents.coder]\nx = [1]", "agents.coder.x must be a word, a number, true or false"),
+        ("[agents.coder]\nx = [1]", "agents.coder.x must be a word, a finite number, true or false"),
         ('[prices."m"]\ninput = 1', "prices.'m' has input"),
         ('[prices."m"]\ninput = -1\noutput = 1\ncache_read = 1\ncache_write = 1', "prices.'m'.input must be dollars"),
     ],
@@ -212,7 +212,9 @@ def test_options_of_the_executor_are_those_of_its_table_with_the_flags_over_them
         ("each", "--executor-option: 'each' is not NAME=VALUE"),
         ("=4", "--executor-option: '=4' is not NAME=VALUE"),
         ("a b=4", "--executor-option: 'a b=4' is not NAME=VALUE"),
-        ("each={a = 1}", "--executor-option: executors.local.each must be a word, a number, true or false, or a list of words"),
+        ("each={a = 1}", "executors.local.each must be a word, a finite number, true or false, or a list of words"),
+        ("each=nan", "--executor-option: executors.local.each must be a word, a finite number"),
+        ("jobs=3", "--executor-option: executors.local.jobs is no option: jobs is a setting of its own"),
         ("each=[1, 2]", "--executor-option: executors.local.each must be"),
     ],
 )  # fmt: skip
@@ -223,7 +225,14 @@ def test_an_option_of_the_executor_that_cannot_be_one_is_named(given, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["[executors.command]\neach = {a = 1}\n", "[executors]\ncommand = 3\n", "executors = 3\n"]
+    "text",
+    [
+        "[executors.command]\neach = {a = 1}\n",
+        "[executors.command]\n'' = 1\n",
+        "[executors.command]\nwait_seconds = inf\n",
+        "[executors]\ncommand = 3\n",
+        "executors = 3\n",
+    ],
 )
 def test_a_table_of_options_that_cannot_be_one_is_named(own_file, text):
     own_file(text)

@@ -5,6 +5,7 @@ import re
 import sys
 import types
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
 from autoqec.problem.environment import Choice
+from autoqec.scoring.executor_contract import ExecutorChoice, WorkerNews
+from autoqec.scoring.opened_executor import shared_choice
 from autoqec.views.progress import RoundDisplay
 
 ROOT = Path(__file__).parent.parent
@@ -180,6 +183,9 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
         def __exit__(self, *exception):
             told.append("closed")
 
+        def leave_out(self, workers):
+            told.append(workers)
+
     registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("counted", Counted))])
     settings = load_settings(tmp_path, {"executor": "counted", "jobs": 3})
     run = types.SimpleNamespace(name="r")
@@ -189,8 +195,36 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
             with session.executor():
                 pass
         assert session.executor_choice.options == {"address": "a"}, "the verifier's process joins what this one began"
+        session.workers_event(WorkerNews("lost", "v", "it ended", 1, "k"))
+        session.workers_event(WorkerNews("dropped", "w", "it lied", 1, "m"))
+        with session.executor():
+            pass
+        assert session.executor_now == replace(session.executor_choice, left_out=("m", "w")), "the verifier's does too"
     opened = ("opened", 3, {"address": "a"})
-    assert told == ["began", opened, "closed", opened, "closed", "ended"]
+    assert told == ["began", opened, "closed", opened, "closed", opened, ("m", "w"), "closed", "ended"]
+
+
+def test_what_executors_cannot_begin_to_share_is_an_error_of_the_plugin(entry):
+    class Wrong:
+        @staticmethod
+        @contextmanager
+        def shared(jobs, folder=""):
+            yield {"size": len(folder)}
+
+    registry = load_plugins([entry("p", autoqec_register_executors=lambda register: register("wrong", Wrong))])
+    for options in ({"folder": 3}, {"place": "a"}, {"self": 1}):
+        with (
+            pytest.raises(AutoQECError, match="executor 'wrong' of plugin p .* cannot start: TypeError") as caught,
+            shared_choice(registry, ExecutorChoice("wrong", 1, options)),
+        ):
+            pass
+        assert caught.value.code == "plugin_failed"
+
+
+def test_a_field_of_any_name_is_the_factorys_to_refuse(entry):
+    registry = load_plugins([entry("p", autoqec_register_agents=lambda register: register("a", lambda: None))])
+    with pytest.raises(UsageError, match="agent 'a' of plugin p .* does not accept"):
+        registry.get("agent", "a").create(self=1)
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):

@@ -97,7 +97,7 @@ def _verify(session: Session, request: VerificationRequest) -> Verdict:
     return verify_in_process(
         request,
         verifier=session.settings["verifier"],
-        executor=session.executor_choice,
+        executor=session.executor_now,
         report=lambda fields: session.event("verify", **fields, max_seconds=request.max_seconds),
         news=session.workers_event,
     )

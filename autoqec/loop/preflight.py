@@ -145,19 +145,21 @@ def require_judge(session: Session) -> None:
         sign_bytes(b"", Path(session.settings["signing_key"]).expanduser(), NAMESPACE)
     session.device  # noqa: B018 - raises if there is none
     _require_strong_reference(session)
-    _require_workers(session)
+    _require_executor(session)
 
 
-def _require_workers(session: Session) -> None:
-    """Have a worker do a task, if the executor has workers elsewhere: training and an attempt would be spent before it is known.
+def _require_executor(session: Session) -> None:
+    """Open the executor, if it has options or workers elsewhere: training and an attempt would be spent before that fails.
 
-    Once in a session: what is lost later is the executor's to replace.
+    A worker elsewhere does a task. Once in a session: what is lost later is the executor's to replace.
     """
     name = session.settings["executor"]
-    if name in session.executors_found or not hasattr(session.registry.get("executor", name).load(), "watch"):
+    far = hasattr(session.registry.get("executor", name).load(), "watch")
+    if name in session.executors_found or not (far or session.settings.executors.get(name)):
         return
     with session.executor() as executor:
-        executor.submit(Task("autoqec.testing.example_tasks:echo")).result()
+        if far:
+            executor.submit(Task("autoqec.testing.example_tasks:echo")).result()
     session.executors_found.add(name)
 
 

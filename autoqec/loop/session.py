@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -93,10 +93,13 @@ class Session:
     resources: ExitStack = field(default_factory=ExitStack)
 
     #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, strong references, and executors that
-    #: have a worker elsewhere.
+    #: take their options and have a worker.
     ready_for: set[tuple[tuple[Role, str], ...]] = field(default_factory=set)
     strong_references: set[str] = field(default_factory=set)
     executors_found: set[str] = field(default_factory=set)
+
+    #: Workers of an executor, and their machines, that answered wrongly.
+    dropped: set[str] = field(default_factory=set)
 
     @property
     def limits(self) -> Limits:
@@ -187,17 +190,24 @@ class Session:
         chosen = ExecutorChoice(name, self.settings.jobs, self.settings.executors.get(name, {}))
         return self.resources.enter_context(shared_choice(self.registry, chosen))
 
+    @property
+    def executor_now(self) -> ExecutorChoice:
+        """`executor_choice` without the workers that were dropped in an earlier step: each step opens an executor of its own."""
+        return replace(self.executor_choice, left_out=tuple(sorted(self.dropped)))
+
     @contextmanager
     def executor(self) -> Iterator[Executor]:
         """The executor that the settings choose; what happens to its workers is an event."""
         from autoqec.scoring.opened_executor import opened_executor
 
-        with opened_executor(self.registry, self.executor_choice, self.workers_event) as executor:
+        with opened_executor(self.registry, self.executor_now, self.workers_event) as executor:
             yield executor
 
     def workers_event(self, news: WorkerNews) -> None:
-        """Report what happened to a worker of the executor."""
-        self.event("workers", **vars(news))
+        """Report what happened to a worker of the executor, and remember who is not to be asked again."""
+        if news.what == "dropped":
+            self.dropped.update(filter(None, (news.worker, news.machine)))
+        self.event("workers", what=news.what, worker=news.worker, reason=news.reason, workers=news.workers)
 
     def event(self, name: str, **fields: Any) -> None:
         """Report an event to the display and to observer plugins. The display also shows observers that fail."""

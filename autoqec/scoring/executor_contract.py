@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -80,12 +80,14 @@ class WorkerNews:
         worker: Its name, as the user knows it: an address or a command.
         reason: Why, in words; empty for `joined`.
         workers: How many work now.
+        machine: The one that it is on, as `WorkerGreeting.machine`; empty if that is not known.
     """
 
     what: Literal["joined", "refused", "lost", "dropped"]
     worker: str
     reason: str
     workers: int
+    machine: str = ""
 
 
 #: Called with each `WorkerNews`, from any thread.
@@ -100,11 +102,22 @@ class ExecutorChoice:
         name: The plugin's name.
         jobs: How many tasks at once.
         options: What else its factory takes: the table `[executors.NAME]` of the settings.
+        left_out: Workers and machines that were dropped by an executor of this command before.
     """
 
     name: str
     jobs: int
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    left_out: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SelectiveExecutor(Protocol):
+    """An executor that does without some workers."""
+
+    def leave_out(self, workers: Collection[str]) -> None:
+        """Refuse workers of these names, and all that are on these machines; called before there are tasks."""
+        ...
 
 
 @runtime_checkable

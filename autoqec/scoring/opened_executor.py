@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from autoqec.errors import AutoQECError
 from autoqec.plugins import Registry
-from autoqec.scoring.executor_contract import Executor, ExecutorChoice, SharingFactory, ToldNews, WatchedExecutor
+from autoqec.scoring.executor_contract import (
+    Executor,
+    ExecutorChoice,
+    SelectiveExecutor,
+    SharingFactory,
+    ToldNews,
+    WatchedExecutor,
+)
 
 
 @contextmanager
@@ -21,12 +29,19 @@ def shared_choice(registry: Registry, choice: ExecutorChoice) -> Iterator[Execut
     Raises:
         NotFoundError, UsageError, AutoQECError: As for `opened_executor`.
     """
-    factory = registry.get("executor", choice.name).load()
+    entry = registry.get("executor", choice.name)
+    factory = entry.load()
     if not isinstance(factory, SharingFactory):
         yield choice
         return
-    with factory.shared(choice.jobs, **choice.options) as options:
-        yield replace(choice, options=dict(options))
+    with ExitStack() as begun:
+        try:
+            options = dict(begun.enter_context(factory.shared(choice.jobs, **choice.options)))
+        except AutoQECError:
+            raise
+        except Exception as error:
+            raise entry.failure(error, "cannot start") from error
+        yield replace(choice, options=options)
 
 
 @contextmanager
@@ -42,6 +57,8 @@ def opened_executor(registry: Registry, choice: ExecutorChoice, told: ToldNews) 
         NotFoundError, UsageError, AutoQECError: There is none of that name, it does not take these options, or it cannot start.
     """
     with registry.get("executor", choice.name).create(jobs=choice.jobs, **choice.options) as executor:
+        if isinstance(executor, SelectiveExecutor) and choice.left_out:
+            executor.leave_out(choice.left_out)
         if isinstance(executor, WatchedExecutor):
             executor.watch(told)
         yield executor

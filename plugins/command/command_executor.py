@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autoqec.errors import UsageError
+from autoqec.scoring.remote.pool_options import require_count, require_seconds
 from autoqec.scoring.remote.remote_pool import RemotePool
 
 from .command_source import CommandSource, Place, Surroundings, own_variables
@@ -17,6 +18,9 @@ _HINT = 'executors.command: prefixes = ["ssh node1", "ssh node2"], worker = "/pa
 
 #: Seconds for a connection and the start of AutoQEC; srun may wait for its allocation much longer.
 _GREETING_SECONDS = 300.0
+
+#: Workers that one prefix starts, at most.
+_MOST_EACH = 1024
 
 
 class CommandExecutor(RemotePool):
@@ -50,11 +54,13 @@ class CommandExecutor(RemotePool):
         variables: Mapping[str, str] | None = None,
         folder: str = ".",
     ):
+        if isinstance(prefixes, bool | int | float):
+            raise UsageError(f"executors.command: prefixes must be commands, not {prefixes!r}", hint=_HINT)
         chosen = [prefixes] if isinstance(prefixes, str) else list(prefixes)
         if not chosen:
             raise UsageError("the executor command needs prefixes: what starts a program elsewhere", hint=_HINT)
-        if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= 1024:
-            raise UsageError(f"executors.command: each must be a whole number from 1 to 1024, not {each!r}", hint=_HINT)
+        each = require_count("executors.command: each", each, _MOST_EACH)
+        greeting_seconds = require_seconds("executors.command: greeting_seconds", greeting_seconds)
         there = _words("worker", worker)
         here = {prefix: _words("prefixes", prefix) for prefix in chosen}
         surroundings = Surroundings(own_variables() if variables is None else variables, folder)

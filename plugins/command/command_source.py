@@ -143,6 +143,8 @@ class CommandSource:
         except AutoQECError as error:
             said = f"{error.problem}; {error.hint}" if error.hint else error.problem
             return _End(said, again=again and not isinstance(error, ForeignWorker))
+        except Exception as error:  # else this thread would end, and tasks would wait for a worker that nobody starts
+            return _End(f"it cannot be used: {type(error).__name__}: {error}")
         finally:
             with self._lock:
                 del self._working[place.name]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from autoqec.errors import UsageError
+from autoqec.scoring.remote.pool_options import require_seconds
 
 from .cluster_file import TLS_FIELDS
 from .gateway_messages import GatewaySetup
@@ -63,7 +64,7 @@ def gateway_setup(
         tls_ca=ca,
         tls_cert=cert,
         tls_key=key,
-        connect_seconds=connect_seconds,
+        connect_seconds=require_seconds("executors.dask: connect_seconds", connect_seconds),
         variables={name: value for name, value in os.environ.items() if name.startswith(_DASK)},
     )
 

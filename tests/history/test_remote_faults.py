@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import time
 
@@ -9,7 +11,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history.store import git_program, refs
+from autoqec.history.store import git_program, network_step, refs
 from autoqec.history.sync import shared_claims
 
 RUN = "depol-abcd"
@@ -164,3 +166,15 @@ def test_a_lock_is_as_old_as_its_file_system_says_whatever_the_clock_of_this_hos
         history.compare_and_swap(lab, ref, None, base, "beside a writer of another host")
     assert lock.exists()
     assert not any(finding.code == "stale-lock" for finding in history.check(lab))
+
+
+def test_a_process_with_more_than_a_thousand_open_files_can_wait_for_git():
+    read, write = os.pipe()
+    high = fcntl.fcntl(read, fcntl.F_DUPFD, 1500)
+    try:
+        assert network_step.ready([high], 0.0) == set()
+        os.close(write)
+        assert network_step.ready([high], 5.0) == {high}
+    finally:
+        os.close(read)
+        os.close(high)

@@ -120,6 +120,15 @@ def test_no_attempt_is_spent_where_no_worker_is_there_and_one_that_is_there_is_a
     assert len(asked) == 1
 
 
+def test_a_round_whose_executor_does_not_take_its_options_is_not_begun(session):
+    """Found when shots are scored, it would cost the whole training."""
+    made = session()
+    made = replace(made, settings=replace(made.settings, executors={"local": {"slots": 2}}))
+    with pytest.raises(UsageError, match="executor 'local' .* does not accept .* unknown field slots; known: jobs"):
+        run_round(made)
+    assert list_claims(made.ledger) == []
+
+
 def test_only_those_are_needed_who_are_still_to_be_asked(session):
     made = session(Keyless({}))
     everybody = dict.fromkeys(("ideator", "coder", "analyst"), "scripted")

@@ -302,12 +302,21 @@ def test_no_secret_of_ours_goes_along_and_the_verifiers_process_starts_the_same_
         ({"prefixes": "env", "worker": ""}, "worker has an empty command"),
         ({"prefixes": "env", "each": 0}, "each must be a whole number from 1 to 1024, not 0"),
         ({"prefixes": "env", "each": True}, "each must be a whole number"),
+        ({"prefixes": 3}, "prefixes must be commands, not 3"),
+        ({"prefixes": "env", "greeting_seconds": "9"}, "greeting_seconds must be a number of seconds from 0, not '9'"),
     ],
 )
 def test_options_that_cannot_be_used_name_the_option(options, said):
     with pytest.raises(UsageError, match=said) as caught:
         CommandExecutor(**options)
-    assert "prefixes = [" in caught.value.hint
+    assert caught.value.hint
+
+
+def test_a_place_that_fails_in_a_way_of_its_own_is_given_up_with_a_reason(monkeypatch):
+    """Otherwise tasks would wait for a worker that nobody starts."""
+    monkeypatch.setattr(command_worker.CommandWorker, "greet", lambda self, seconds: 1 / 0)
+    with pool_of(("cat",)) as pool, pytest.raises(NoWorkers, match="it cannot be used: ZeroDivisionError"):
+        ask(pool).result(timeout=60)
 
 
 def test_each_worker_has_a_name_of_its_own():

@@ -94,7 +94,7 @@ EXAMPLES = [
     CountShots(start=2**40, shots=1024),
     WorkerGreeting(
         version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2"}, sandbox=3, shots="x86_64, stim avx2",
-        arithmetic="x86_64", cores=2, memory_gib=1.5, device="",
+        arithmetic="x86_64", device="", machine="m",
     ),
     TrainingTask(
         sealed=SEALED, dems={"0": b"a", "1": b"b"}, decoder={"kind": "mwpm"}, teacher={}, stages=("{}",), seed=bytes(32),

@@ -14,7 +14,7 @@ from autoqec.scoring.remote.worker_link import WorkerLost
 
 GREETING = WorkerGreeting(
     version="1", code="a" * 64, python="3.11.7", versions={"numpy": "2.0", "torch": "2.6.0+cpu"}, sandbox=3,
-    shots="x86_64, stim avx2", arithmetic="x86_64 avx2", cores=2, memory_gib=8.0, device="",
+    shots="x86_64, stim avx2", arithmetic="x86_64 avx2", device="", machine="m",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ class Worker:
     """A worker that answers at once, or when `answer` is called if it is told to wait."""
 
     def __init__(self, name: str, does: Callable[[Task], Message] = answer_of, *, waits: bool = False, **greeting):
-        self.name, self.greeting = name, replace(GREETING, **greeting)
+        self.name, self.greeting = name, replace(GREETING, **{"machine": name} | greeting)
         self.does, self.waits, self.ended = does, waits, False
         self.asked: list[int] = []
         self.open: list[tuple[Task, Future[bytes]]] = []

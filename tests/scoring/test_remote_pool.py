@@ -211,7 +211,7 @@ def test_what_may_differ_from_worker_to_worker_is_asked_once_and_compared_with_n
     ],
 )
 def test_an_option_that_is_no_such_number_is_named(options):
-    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number from"):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} must be a .*number (of seconds )?from"):
         RemotePool(Source(), 1, ours=GREETING, **options)
 
 
@@ -339,6 +339,82 @@ def test_a_task_that_does_not_repeat_itself_costs_nobody_his_place():
     pool = StepPool(*dice, check_one_in=1)
     assert numbers(pool.ask(1)) == [0]
     assert pool.said("dropped") == []
+
+
+def test_a_machine_is_one_witness_however_many_workers_it_has():
+    """Two workers of a machine that answers wrongly agree; the answer of another machine is not outvoted."""
+    bad = [Worker(name, wrong, machine="bad") for name in ("bad 1", "bad 2", "bad 3")]
+    good = Worker("good")
+    pool = StepPool(*bad, good, check_one_in=1)
+    assert numbers(pool.ask(1, 2, 3)) == [1, 2, 3]
+    assert sorted(pool.said("dropped")) == ["bad 1", "bad 2", "bad 3"], "they share their fault"
+    assert all(each.ended for each in bad)
+    (why,) = {each.reason for each in pool.news if each.what == "dropped" and "otherwise" not in each.reason}
+    assert why.startswith("it is on the machine of bad ")
+    pool.source.joined(Worker("bad 4", machine="bad"))
+    pool.step()
+    assert pool.said("refused") == ["bad 4"]
+
+
+def test_of_two_machines_no_further_worker_of_one_decides():
+    arm = {"arithmetic": "arm64"}
+    bad = [Worker(name, wrong, machine="bad", **arm) for name in ("bad 1", "bad 2", "bad 3")]
+    (future,) = StepPool(*bad, Worker("good", **arm), check_one_in=1).ask(1)
+    with pytest.raises(WorkersDisagree):
+        future.result(0)
+
+
+def test_the_workers_of_one_machine_are_compared_if_there_is_no_other():
+    workers = [Worker(name, wrong if name == "b" else answer_of, machine="one") for name in "ab"]
+    pool = StepPool(*workers, check_one_in=1)
+    assert numbers(pool.ask(1)) == [1], "this machine decides"
+    assert sorted(pool.said("dropped")) == ["a", "b"], "a machine that contradicts itself is not believed"
+    arm = [Worker(each, wrong if each == "b" else answer_of, machine="one", arithmetic="arm64") for each in "abc"]
+    (future,) = StepPool(*arm, check_one_in=1).ask(1)
+    with pytest.raises(WorkersDisagree):
+        future.result(0)
+
+
+def test_what_all_workers_of_a_dropped_machine_said_is_asked_again():
+    one, two = (
+        Worker(name, wrong if name == "two" else answer_of, machine="m1", waits=True) for name in ("one", "two")
+    )
+    pool = StepPool(one, two)
+    futures = pool.ask(1, 2)
+    for each in (one, two):
+        each.answer()
+        pool.step()
+    assert numbers(futures) == [1, -1]
+    one.does = wrong  # and is found out, though the wrong answer that was given out is of its neighbour
+    pool.source.joined(Worker("three"))
+    pool.step()
+    pool._check_one_in = 1
+    (last,) = pool.ask(3)
+    for each in (one, two):
+        if each.open:
+            each.answer()
+            pool.step()
+    with pytest.raises(WorkersDisagree):
+        last.result(0)
+
+
+def test_an_error_of_the_machine_is_asked_of_another_machine_if_there_is_one():
+    full = [Worker(f"full {number}", full_disk, machine="full") for number in range(5)]
+    assert numbers(StepPool(*full, Worker("good")).ask(1)) == [1]
+    (future,) = StepPool(*full).ask(1)
+    with pytest.raises(ChildFailed, match="No space left"):
+        future.result(0)
+    assert sum(len(each.asked) for each in full) == 4, "one of six, then three"
+
+
+def test_who_was_dropped_in_an_earlier_step_does_not_come_back():
+    pool = StepPool(Worker("a", machine="x"), Worker("b"), Worker("c"))
+    pool.leave_out(("b", "x"))
+    pool.source.joined(Worker("d", machine="x"))
+    pool.step()
+    assert pool.said("refused") == ["a", "b", "d"]
+    assert {each.machine for each in pool.news if each.what == "refused"} == {"x", "b"}
+    assert numbers(pool.ask(1)) == [1]
 
 
 def test_if_the_others_leave_the_first_answer_counts():

@@ -75,6 +75,14 @@ def run_limited(
         return done
 
 
+def ready(descriptors: Iterable[int], seconds: float) -> set[int]:
+    """Wait for so long at most until some descriptors, with numbers of any size, can be read or have ended; return those."""
+    poll = select.poll()  # select() takes numbers below 1,024, and a process at work on many clones has more
+    for each in descriptors:
+        poll.register(each, select.POLLIN)
+    return {each for each, _ in poll.poll(1000 * seconds)}
+
+
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
@@ -87,8 +95,7 @@ def _watch(process: Popen[bytes], said: IO[bytes], seconds: float, too_much: Cal
     handle = os.pidfd_open(process.pid)
     try:
         while True:
-            ended, _, _ = select.select([handle], [], [], min(_LOOK, seconds))
-            if ended:
+            if ready([handle], min(_LOOK, seconds)):
                 process.wait()
                 return ""
             now = time.monotonic()
@@ -135,7 +142,7 @@ def _wait(handles: Iterable[int]) -> None:
     deadline = time.monotonic() + _PATIENCE
     waiting = set(handles)
     while waiting and (left := deadline - time.monotonic()) > 0:
-        waiting -= set(select.select(list(waiting), [], [], left)[0])
+        waiting -= ready(waiting, left)
 
 
 def _join(family: dict[int, int], pid: int) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 
 import pygit2
 
 from autoqec.history.store.git_program import git_environment
+from autoqec.history.store.network_step import ready
 from autoqec.history.store.repository import Ledger
 
 # In the background of a shell that exits at once, so that nothing waits for the command or its exit code.
@@ -41,7 +41,7 @@ def tidy(ledger: Ledger) -> None:
         )
         os.close(held)
         held = -1
-        select.select([ended], [], [], _PATIENCE)  # readable (at end of file) once git has closed the other side
+        ready([ended], _PATIENCE)  # readable (at end of file) once git has closed the other side
     except OSError:
         pass  # no shell, or no more processes: nothing started
     finally:

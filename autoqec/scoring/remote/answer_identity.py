@@ -21,13 +21,8 @@ MACHINE_CODES = frozenset(
     {
         *("raised", "out_of_memory", "process_ended", "no_answer", "not_written", "bad_message", "plugin_failed"),
         *("sandbox_unavailable", "missing_package", "not_installed", "fork_server_failed", "decoder_time"),
-        *(
-            "no_gpu",
-            "too_little_memory",
-            "crash",
-            "timeout",
-        ),  # of a candidate the last two: too slow, or killed for memory
-        "no_gpu",
+        *("no_gpu", "too_little_memory"),
+        *("crash", "timeout"),  # of a candidate: killed for memory, or too slow
     }
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -55,9 +55,8 @@ def greeting_here(sandbox: int) -> WorkerGreeting:
         sandbox=sandbox,
         shots=f"{machine}, stim {_stim_build()}",
         arithmetic=f"{machine} {_processor()}".strip(),
-        cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
-        memory_gib=round(_memory_bytes() / 2**30, 1),
         device=gpu_model(),
+        machine=_machine(),
     )
 
 
@@ -159,10 +158,10 @@ def _processor() -> str:
     return " ".join([*named, *(each for each in _INSTRUCTIONS if each in flags)])
 
 
-def _memory_bytes() -> int:
-    """The memory that this process may use: the machine's, or its control group's limit."""
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _machine() -> str:
+    """A digest that all processes of this machine share, in containers too, and none of another machine."""
     try:
-        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):
-        return whole
+        found = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        found = f"{uuid.getnode()} {platform.node()}"
+    return hashlib.sha256(found.encode()).hexdigest()[:32]

@@ -17,9 +17,13 @@ KEPT_ANSWERS = 8192
 
 @dataclass(frozen=True)
 class Opinion:
-    """An answer to a task: who gave it, and the digest of what counts of it; see `autoqec.scoring.remote.answer_identity`."""
+    """An answer to a task: who gave it, and the digest of what counts of it; see `autoqec.scoring.remote.answer_identity`.
+
+    Workers of one machine share its faults, so what counts as a witness is the machine.
+    """
 
     worker: str
+    machine: str
     identity: bytes
     answer: Message
 
@@ -55,6 +59,8 @@ class Job:
         running: How many workers do it now.
         trouble: The last error that may be of the machine that reported it.
         troubled: The workers that reported one.
+        failed_at: The machines on which one was reported.
+        elsewhere: Whether machines that have answered it, by an opinion or by trouble, do not get it again.
         settled: Whether nothing more is to be done.
         notified: Whether those who wait for the future know that it is cancelled.
     """
@@ -70,6 +76,8 @@ class Job:
     running: int = 0
     trouble: Message | None = None
     troubled: list[str] = field(default_factory=list)
+    failed_at: set[str] = field(default_factory=set)
+    elsewhere: bool = True
     settled: bool = False
     notified: bool = False
 
@@ -92,14 +100,21 @@ class Job:
         return bool(self.opinions) or self.future is None
 
     def fits(self, member: Member) -> bool:
-        """Whether a worker may be asked."""
+        """Whether a worker may be asked. This machine may decide, whatever workers it has."""
         if member.name in self.asked:
+            return False
+        if self.elsewhere and not member.only_compares and member.machine in self.machines | self.failed_at:
             return False
         return member.worker.greeting.comparable == self.like if self.like else not member.only_compares
 
-    def forget(self, worker: str) -> None:
-        """Forget what a worker said that was dropped since."""
-        self.opinions = [opinion for opinion in self.opinions if opinion.worker != worker]
+    @property
+    def machines(self) -> set[str]:
+        """The machines whose opinions there are."""
+        return {opinion.machine for opinion in self.opinions}
+
+    def forget(self, machine: str) -> None:
+        """Forget what workers of a machine said that was dropped since."""
+        self.opinions = [opinion for opinion in self.opinions if opinion.machine != machine]
         if not self.opinions and self.future is not None:
             self.like = ()
 
@@ -142,6 +157,11 @@ class Member:
     def name(self) -> str:
         """As the user knows it."""
         return self.worker.name
+
+    @property
+    def machine(self) -> str:
+        """The machine that it is on."""
+        return self.worker.greeting.machine
 
     @property
     def has_gpu(self) -> bool:

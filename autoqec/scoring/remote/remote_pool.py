@@ -2,9 +2,10 @@
 
 One thread decides everything, from events in one queue. Workers come from a `WorkerSource`. A task of a worker that is lost is
 asked elsewhere, a task that takes much longer than others is asked a second time, and the first answer counts. One task in
-`check_one_in` is asked of two workers that round alike: where these differ a third one decides, and the worker that stands alone
-is dropped. What that worker answered before is then asked again, and no answer is given out meanwhile; if any of it was wrong,
-all tasks fail, because answers that were given out cannot be taken back.
+`check_one_in` is asked of two workers that round alike, on two machines if there are two: where these differ a third one decides,
+and the machine that stands alone is dropped with all its workers, which share its faults. What it answered before is then asked
+again, and no answer is given out meanwhile; if any of it was wrong, all tasks fail, because answers that were given out cannot be
+taken back.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ import statistics
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from types import TracebackType
 from typing import Literal
 
 from autoqec.counted_words import counted
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import failure_from, plain
 from autoqec.scoring.executor_contract import Task, ToldNews, WorkerNews
 from autoqec.scoring.remote.answer_identity import identity_of, is_error, may_be_the_machine
 from autoqec.scoring.remote.greeting_here import greeting_here, level_asked_for, refusal
 from autoqec.scoring.remote.pool_members import KEPT_ANSWERS, Ask, Job, Member, Opinion, Said, Waiting
-from autoqec.scoring.remote.this_machine import ThisMachine
+from autoqec.scoring.remote.pool_options import require_count, require_seconds
+from autoqec.scoring.remote.this_machine import HERE, ThisMachine
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.remote.worker_link import RemoteWorker, WorkerLost, WorkerSource
 
@@ -46,6 +48,9 @@ _LOOK_SECONDS = 1.0
 #: A task is asked a second time if it takes this many times the median of its function, and at least so many seconds; and if
 #: so many tasks of that function have been answered.
 _SLOW_TIMES, _SLOW_SECONDS, _SLOW_KNOWN = 4.0, 30.0, 3
+
+#: Why a worker is refused that was dropped by an executor of an earlier step.
+_DROPPED_BEFORE = "it answered otherwise than others earlier in this command, or is on the machine of a worker that did"
 
 #: Reasons of workers that could not be used that an error names.
 _REASONS_NAMED = 3
@@ -90,14 +95,10 @@ class RemotePool:
         this_machine: Callable[[WorkerGreeting], RemoteWorker] = ThisMachine,
         clock: Callable[[], float] = time.monotonic,
     ):
-        if isinstance(check_one_in, bool) or not isinstance(check_one_in, int) or check_one_in < 1:
-            raise UsageError(
-                f"check_one_in must be a whole number from 1, not {check_one_in!r}", hint="leave it out for 64"
-            )
-        if isinstance(wait_seconds, bool) or not isinstance(wait_seconds, int | float) or not wait_seconds >= 0:
-            raise UsageError(f"wait_seconds must be a number from 0, not {wait_seconds!r}", hint="leave it out for 600")
         self.jobs = jobs
-        self._source, self._check_one_in, self._wait_seconds = source, check_one_in, wait_seconds
+        self._source = source
+        self._check_one_in = require_count("check_one_in", check_one_in)
+        self._wait_seconds = require_seconds("wait_seconds", wait_seconds)
         self._ours = ours or greeting_here(level_asked_for())
         self._this_machine, self._clock = this_machine, clock
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -107,8 +108,10 @@ class RemotePool:
         self._asks: set[Ask] = set()
         self._checks: set[Job] = set()  # answers of dropped workers that are asked again
         self._held: list[tuple[Job, Message | AutoQECError]] = []  # what is given out when these are done
-        self._dropped: dict[str, str] = {}
-        # What was given out by the word of one worker, be it lost by now: if it is dropped, that is asked again elsewhere.
+        self._dropped: dict[str, str] = {}  # why, by worker
+        self._distrusted: dict[str, str] = {}  # why, by machine
+        self._left_out: set[str] = set()  # workers and machines that an earlier executor of this command dropped
+        # What was given out by the word of one machine, be it lost by now: if it is dropped, that is asked again elsewhere.
         self._said: dict[str, deque[Said]] = defaultdict(lambda: deque(maxlen=KEPT_ANSWERS))
         self._left: set[str] = set()  # lost, and the source has not said so yet
         self._reasons: deque[str] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
@@ -132,6 +135,10 @@ class RemotePool:
             lambda done: self._events.put(partial(self._cancelled, job)) if done.cancelled() else None
         )
         return future
+
+    def leave_out(self, workers: Collection[str]) -> None:
+        """See `autoqec.scoring.executor_contract.SelectiveExecutor.leave_out`."""
+        self._events.put(partial(self._leave_out, tuple(workers)))
 
     def watch(self, told: ToldNews) -> None:
         """See `autoqec.scoring.executor_contract.WatchedExecutor.watch`."""
@@ -183,6 +190,14 @@ class RemotePool:
         self._jobs.discard(job)
         job.begins()
 
+    def _leave_out(self, workers: Collection[str]) -> None:
+        self._left_out.update(workers)
+        for name, member in list(self._members.items()):
+            if not self._left_out.isdisjoint((name, member.machine)):
+                del self._members[name]
+                member.worker.end()
+                self._say("refused", name, _DROPPED_BEFORE, member.machine)
+
     def _watch(self, told: ToldNews) -> None:
         self._told = told
         for news in self._untold:
@@ -192,8 +207,10 @@ class RemotePool:
     def _names(self) -> list[str]:
         return [name for name, member in self._members.items() if not member.only_compares]
 
-    def _say(self, what: Literal["joined", "refused", "lost", "dropped"], name: str, why: str) -> None:
-        news = WorkerNews(what, plain(name), plain(why), len(self._names()))
+    def _say(
+        self, what: Literal["joined", "refused", "lost", "dropped"], name: str, why: str, machine: str = ""
+    ) -> None:
+        news = WorkerNews(what, plain(name), plain(why), len(self._names()), machine)
         if what != "joined":
             self._reasons.append(f"{news.worker}: {news.reason}")
         if self._told is not None:
@@ -203,17 +220,19 @@ class RemotePool:
 
     def _join(self, worker: RemoteWorker) -> None:
         why = refusal(self._ours, worker.greeting)
-        if worker.name in self._dropped:
-            why = self._dropped[worker.name]
+        if not self._left_out.isdisjoint((worker.name, worker.greeting.machine)):
+            why = _DROPPED_BEFORE
+        why = self._distrusted.get(worker.greeting.machine, why)
+        why = self._dropped.get(worker.name, why)
         if worker.name in self._members:
             why = "another worker has this name"
         if why is not None or self._broken is not None:
             worker.end()
-            self._say("refused", worker.name, why or "the executor has failed")
+            self._say("refused", worker.name, why or "the executor has failed", worker.greeting.machine)
             return
         self._members[worker.name] = Member(worker)
         self._left.discard(worker.name)
-        self._say("joined", worker.name, "")
+        self._say("joined", worker.name, "", worker.greeting.machine)
 
     def _gone(self, name: str, why: str) -> None:
         if name in self._members:
@@ -229,7 +248,7 @@ class RemotePool:
         if not self._names():
             self._alone_since = self._clock()
         member.worker.end()
-        self._say("lost", name, why)
+        self._say("lost", name, why, member.machine)
         if member.ask is not None:
             job = member.ask.job
             self._end_ask(member.ask)
@@ -280,6 +299,9 @@ class RemotePool:
                 self._believe(job)
             elif not self._asks_another(job, this_machine=True):
                 self._fail(_disagreement([each.worker for each in job.opinions] or list(self._dropped)))
+        elif job.failed_at and job.elsewhere:
+            job.elsewhere = False
+            self._waiting.add(job)
         elif job.trouble is not None and self._names():
             self._settle(job, job.trouble)
         else:
@@ -352,17 +374,25 @@ class RemotePool:
         if not is_error(answer):
             self._took[job.task.function].append(self._clock() - ask.began)
         job.asked.add(member.name)
-        others = any(job.fits(each) for each in self._members.values())
-        if may_be_the_machine(answer) and (job.is_check or (len(job.troubled) < _MOST_TROUBLED and others)):
+        if may_be_the_machine(answer) and (
+            job.is_check or (len(job.troubled) < _MOST_TROUBLED and self._another_can(job, member))
+        ):
             # It says nothing of the task yet. What further workers say too is believed.
             job.trouble = answer
             job.troubled.append(member.name)
+            job.failed_at.add(member.machine)
             if not job.running:
                 self._waiting.add(job)
             return
         if not may_be_the_machine(answer):
             self._blame(job)
-        self._hear(job, Opinion(member.name, identity_of(answer), answer))
+        self._hear(job, Opinion(member.name, member.machine, identity_of(answer), answer))
+
+    def _another_can(self, job: Job, member: Member) -> bool:
+        """Whether there is a worker to ask what failed on this one: on another machine, or else on the same one."""
+        others = [each for each in self._members.values() if job.fits(each)]
+        job.elsewhere = any(each.machine != member.machine for each in others)
+        return bool(others)
 
     def _blame(self, job: Job) -> None:
         """Take out workers that fail what others can do: one with a full disk fails at once, and so would get most tasks."""
@@ -396,17 +426,24 @@ class RemotePool:
         """Settle a job by the word of one worker, which is asked again elsewhere if that worker is dropped."""
         opinion = job.opinions[0]
         if job.task.same_everywhere and not may_be_the_machine(opinion.answer):
-            self._said[opinion.worker].append(Said(job.task, opinion.identity, job.like))
+            self._said[opinion.machine].append(Said(job.task, opinion.identity, job.like))
         self._settle(job, opinion.answer)
 
     def _asks_another(self, job: Job, *, this_machine: bool) -> bool:
-        """Have another worker that rounds alike do a job too; whether there is one."""
+        """Have another worker that rounds alike do a job too; whether there is one.
+
+        One on the same machine is asked only where there is no other, and it is no third opinion of two machines.
+        """
+        job.elsewhere = True
         there = any(job.fits(member) for member in self._members.values())
         if not there and this_machine and job.like == self._ours.comparable:
             member = Member(self._this_machine(self._ours), only_compares=True)
             there = member.name not in self._members
             if there:
                 self._members[member.name] = member
+        if not there and len(job.machines) == 1:
+            job.elsewhere = False
+            there = any(job.fits(member) for member in self._members.values())
         if there:
             self._waiting.add(job)
         return there
@@ -414,37 +451,49 @@ class RemotePool:
     def _settle_by_majority(self, job: Job) -> None:
         best = job.wins()
         assert best is not None
+        agreeing = [each for each in job.opinions if each.identity == best.identity]
         for opinion in job.opinions:
             if opinion.identity != best.identity:
-                agreeing = [each.worker for each in job.opinions if each.identity == best.identity]
-                self._drop(opinion.worker, f"it answered otherwise than {' and '.join(agreeing)} on the same task")
-        self._settle(job, best.answer)
+                named = " and ".join(each.worker for each in agreeing)
+                self._drop(opinion, f"it answered otherwise than {named} on the same task")
+        if all(each.machine in self._distrusted and each.worker != HERE for each in agreeing):
+            self._fail(_disagreement([each.worker for each in job.opinions]))
+        else:
+            self._settle(job, best.answer)
 
-    def _drop(self, name: str, why: str) -> None:
-        """Take out a worker that answered wrongly, and ask elsewhere what it had answered before."""
-        if name in self._dropped:
+    def _drop(self, opinion: Opinion, why: str) -> None:
+        """Take out the machine of a worker that answered wrongly, and ask elsewhere what its workers had answered before."""
+        if opinion.machine in self._distrusted:
             return
-        self._dropped[name] = why
+        beside = f"it is on the machine of {opinion.worker}, which was dropped"
+        self._distrusted[opinion.machine] = beside
         for job in (*self._waiting, *(ask.job for ask in self._asks)):
-            job.forget(name)
-        member = self._members.pop(name, None)
+            job.forget(opinion.machine)
+        there = [each for each in self._members.values() if each.machine == opinion.machine and not each.only_compares]
+        names = [opinion.worker, *(each.name for each in there if each.name != opinion.worker)]
+        gone = [self._members.pop(name, None) for name in names]
         if not self._names():
             self._alone_since = self._clock()
-        self._say("dropped", name, why)
-        if member is not None:
-            member.worker.end()
-        if member is not None and member.ask is not None:
-            job = member.ask.job
-            self._end_ask(member.ask)
-            job.asked.add(name)
-            if not job.settled and not job.running:
-                self._ask_again(job)
-        for said in self._said.pop(name, ()):
-            check = Job(said.task, None, expected=said.identity, like=said.like, asked={name})
+        for name in names:
+            self._dropped[name] = why if name == opinion.worker else beside
+            self._say("dropped", name, self._dropped[name], opinion.machine)
+        for member in filter(None, gone):
+            self._end_dropped(member)
+        for said in self._said.pop(opinion.machine, ()):
+            check = Job(said.task, None, expected=said.identity, like=said.like, asked=set(names))
             self._checks.add(check)
             if not self._asks_another(check, this_machine=True):
-                self._fail(_disagreement([name]))
+                self._fail(_disagreement(names))
                 return
+
+    def _end_dropped(self, member: Member) -> None:
+        member.worker.end()
+        if member.ask is not None:
+            job = member.ask.job
+            self._end_ask(member.ask)
+            job.asked.add(member.name)
+            if not job.settled and not job.running:
+                self._ask_again(job)
 
     def _compare_with_dropped(self, job: Job, opinion: Opinion) -> None:
         job.settled = True

@@ -9,6 +9,9 @@ from autoqec.scoring.executor_contract import Progress
 from autoqec.scoring.remote.task_host import TaskHost
 from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 
+#: The name of this machine where it decides. No prefix or address is spelled so.
+HERE = "this machine"
+
 
 class ThisMachine:
     """A `RemoteWorker` in a child process of this one; nothing is started before it is asked.
@@ -18,7 +21,7 @@ class ThisMachine:
     """
 
     def __init__(self, greeting: WorkerGreeting):
-        self.name = "this machine"
+        self.name = HERE
         self.greeting = greeting
         self._host = TaskHost()
 

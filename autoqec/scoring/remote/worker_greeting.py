@@ -32,9 +32,8 @@ class WorkerGreeting(Request):
         shots: What draws the same shots from a seed: the processor's architecture and the build of stim.
         arithmetic: What rounds alike: the processor's kind and instructions. Two workers of another arithmetic may answer
             otherwise, rarely, without a fault.
-        cores: How many it may use.
-        memory_gib: How much memory it may use.
         device: The GPU that it has; empty for none.
+        machine: Which machine it is on: workers of one machine share its faults, so they are one witness of an answer.
     """
 
     version: str
@@ -44,9 +43,8 @@ class WorkerGreeting(Request):
     sandbox: int
     shots: str
     arithmetic: str
-    cores: int
-    memory_gib: float
     device: str
+    machine: str
 
     @property
     def comparable(self) -> tuple[str, ...]:
