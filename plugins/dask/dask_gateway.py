@@ -23,6 +23,9 @@ from .gateway_messages import GatewayNews, GatewayOrder, GatewayReady, GatewaySe
 #: Seconds between two looks at which workers there are, where no event says that they changed.
 _LOOK_SECONDS = 5.0
 
+#: Tasks that a worker gets at once, at most, whatever it says.
+_MOST_THREADS = 1024
+
 #: Seconds that closing a cluster may take.
 _CLOSE_SECONDS = 10.0
 
@@ -219,7 +222,7 @@ class Gateway:
                 self._forget(address, "it left the Dask cluster")
             for address in found.keys() - self._known:
                 self._known.add(address)
-                self._begin_greeting(address, int(found[address]["nthreads"]))
+                self._begin_greeting(address, min(int(found[address]["nthreads"]), _MOST_THREADS))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
 
