@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
     from autoqec.history.store.cache import read_cache, write_cache
-    from autoqec.history.store.git_program import remote_address
+    from autoqec.history.store.git_program import checked_out_branch, remote_address
     from autoqec.history.store.json_records import utc_now
     from autoqec.history.store.objects import check_files, graft, has_objects, read_files
     from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
@@ -131,6 +131,7 @@ __all__ = [
     "check",
     "check_files",
     "check_run_name",
+    "checked_out_branch",
     "children_of",
     "chosen_runs",
     "claim_round",
@@ -274,7 +275,7 @@ __getattr__ = lazy_names(
         ),
         "rounds.trailers": ("RoundIdentity", "build_message", "parse_message"),
         "store.cache": ("read_cache", "write_cache"),
-        "store.git_program": ("remote_address",),
+        "store.git_program": ("checked_out_branch", "remote_address"),
         "store.json_records": ("utc_now",),
         "store.objects": ("check_files", "graft", "has_objects", "read_files"),
         "store.refs": ("compare_and_swap", "list_refs", "write_lock"),

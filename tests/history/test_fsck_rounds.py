@@ -208,6 +208,18 @@ def test_a_claim_that_is_damaged_or_gone(lab, play, git):
     assert [(finding.code, finding.severity) for finding in findings(lab)] == [("claim-missing", "warning")]
 
 
+def test_a_claim_that_does_not_say_what_its_round_sees(lab, play, die, claim_blob):
+    claim, _ = play()
+    claim_blob(claim, details={"seen": {"closed": "a\x1b", "open": "", "ideas": ""}})
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity, finding.ref) == ("seen-damaged", "warning", f"{CLAIM}1")
+    assert finding.hint.startswith("nothing to do"), "a closed round cannot be abandoned"
+    claim_blob(die(), details={"seen": 7})
+    assert [each.hint for each in findings(lab) if each.code == "seen-damaged"][1:] == [
+        "autoqec resume --abandon depol-abcd/2"
+    ]
+
+
 def test_a_run_that_is_gone(lab, play, git):
     play()
     git("update-ref", "-d", "refs/autoqec/runs/depol-abcd")

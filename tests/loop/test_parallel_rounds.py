@@ -1,5 +1,6 @@
 """When rounds at once begin, and what becomes of them: the coordinator with stand-ins for the processes of rounds."""
 
+import os
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
@@ -396,6 +397,24 @@ def test_a_process_says_why_it_could_not_begin_and_how_it_ended(with_round):
     assert (told["code"], told["exit_code"], told["waits"]) == ("not_found", 3, False)
     assert said.get() is None
     assert process.end() == "exit status 1"
+
+
+def test_the_process_of_a_round_keeps_to_its_share_of_the_machine(with_round, monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *told: asked.append(told))
+    monkeypatch.setattr(serve_round, "run_round", lambda session, seen: (session.settings.jobs, session.rounds_left))
+    request = RoundRequest(
+        lab=str(with_round.ledger.workdir),
+        run=with_round.run.name,
+        settings=with_round.settings.to_json(),
+        seen=None,
+        rounds_left=4,
+        seconds_left=None,
+        processors=(3, 5),
+        jobs=2,
+    )
+    assert serve_round.carry_out(request, None) == (2, 4)
+    assert asked == [(0, (3, 5))], "for all processes that it starts, too"
 
 
 def test_an_error_of_a_start_leaves_nothing_behind(play):

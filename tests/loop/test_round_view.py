@@ -1,13 +1,16 @@
 """What a round sees of its run is what its claim says, however the other rounds go on."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from autoqec.errors import AutoQECError
+from autoqec.agents.role_messages import Hypothesis
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import attach, claim_round, close_claim, read_claim, update_claim
 from autoqec.history.rounds.round_numbers import RoundNumbers
 from autoqec.history.rounds.seen_rounds import Seen, seen_by
+from autoqec.loop import agent_contexts, role_questions
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.round_view import round_view, seen_now, view_of
 from autoqec.loop.screening import find_rivals
@@ -32,7 +35,9 @@ def test_a_claim_says_what_its_round_sees_and_a_damaged_one_is_named(with_round)
             seen_by(replace(claim, details={"seen": damaged}))
 
 
-def test_a_round_sees_no_result_of_a_round_that_was_open_when_it_was_claimed(with_round):
+def test_a_round_sees_no_result_of_a_round_that_was_open_when_it_was_claimed(with_round, monkeypatch):
+    everything = lambda session, records: tuple(f"{each.run}/{each.number}" for each in records)  # noqa: E731
+    monkeypatch.setattr(agent_contexts, "agents_front", everything)
     ledger, run = with_round.ledger, with_round.run.name
     scored = with_round.records()[1]
     assert scored.metrics is not None
@@ -52,6 +57,7 @@ def test_a_round_sees_no_result_of_a_round_that_was_open_when_it_was_claimed(wit
     assert told.files
     assert told.metrics is None
     assert context.machine["timings"] == []
+    assert context.front == (f"{run}/1",)
     assert [*find_rivals(with_round, 3, 10**12, 10**12)] == []
     update_claim(ledger, read_claim(ledger, run, 3), details={})
     assert [each.claim.number for each in find_rivals(with_round, 3, 10**12, 10**12)] == [2]
@@ -76,13 +82,17 @@ def test_a_round_that_is_still_open_is_not_closed_to_anybody(with_round):
     assert [each.number for each in view_of(with_round.records(), 4, seen).closed] == [1, 2]
 
 
-def test_a_merge_that_conflicted_in_a_round_that_was_open_is_not_known_to_conflict(with_round):
+def test_a_merge_that_conflicted_in_a_round_that_was_open_is_not_known_to_conflict(with_round, monkeypatch):
+    monkeypatch.setattr(role_questions, "check_parents", lambda *parents: None)
     ledger, run = with_round.ledger, with_round.run.name
     claim = claim_round(ledger, run)
     report = b'{"fork_from": ["%s/1", "%s/2"], "compose": "pure"}' % (run.encode(), run.encode())
     attach(ledger, "attempts", run, 3, {"report.json": report})
     close_claim(ledger, claim, status="compose_conflict")
+    merge = Hypothesis(text="a merge", fork_from=(f"{run}/1", f"{run}/2"), compose="pure")
     for closed, conflicts in ("1-3", 1), ("1-2", 0):
         seen = Seen(closed=numbers(closed), open=numbers("3"))
         claim = claim_round(ledger, run, {"seen": seen.to_details()})
         assert len(build_context(with_round, claim.number, {}).failed_composes) == conflicts
+        with pytest.raises(UsageError, match="conflicted before") if conflicts else nullcontext():
+            role_questions.check_hypothesis(with_round, round_view(with_round, claim.number), merge)

@@ -17,6 +17,7 @@ from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.claims import CLAIMS, Claim, begun_here, owner_alive
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
+from autoqec.history.rounds.seen_rounds import seen_by
 from autoqec.history.rounds.trailers import RoundIdentity
 from autoqec.history.store.objects import TooLargeError, entry_at, entry_of, get_commit
 from autoqec.history.store.owner import this_process
@@ -40,6 +41,7 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
         if found.refs.keys() == {ARTIFACTS}:
             continue  # weights alone are not a round; an interrupted prune leaves them
         yield from _claim(survey, found)
+        yield from _seen(found)
         yield from _places(survey, found)
         identity: RoundIdentity | AutoQECError | None = None
         if found.commit is not None:
@@ -142,6 +144,14 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
             f"close it as abandoned, because it left nothing; to finish it instead: {resume}" if abandoned else resume,
             repairable=abandoned,
         )
+
+
+def _seen(found: Examined) -> Iterator[Finding]:
+    try:
+        if found.claim is not None:
+            seen_by(found.claim)
+    except AutoQECError as error:
+        yield Finding("seen-damaged", "warning", CLAIMS + found.name, error.problem, str(error.hint))
 
 
 def _closed(survey: Survey, found: Examined, claim: Claim) -> Iterator[Finding]:

@@ -10,6 +10,9 @@ from autoqec.history.rounds.claims import Claim
 from autoqec.history.rounds.round_numbers import SEEN, RoundNumbers
 from autoqec.json_values import JsonObject
 
+#: What to do about a damaged claim of a round that is closed.
+_HARMLESS = "nothing to do, unless the run is to be repeated with --like: choose another run for that"
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -53,5 +56,5 @@ def seen_by(claim: Claim) -> Seen | None:
         return Seen.from_details(claim.details[SEEN])
     except ValueError as error:
         name = f"{claim.run}/{claim.number}"
-        hint = f"autoqec resume --abandon {name}"
+        hint = f"autoqec resume --abandon {name}" if claim.state == "open" else _HARMLESS
         raise AutoQECError(f"the claim of {name} is damaged: seen: {error}", hint=hint) from error
