@@ -19,6 +19,7 @@ def command(as_json: bool) -> int:
     from autoqec.config import load_settings
     from autoqec.errors import NotFoundError
     from autoqec.history import unpushed
+    from autoqec.installed_package import LIBRARIES
     from autoqec.plugins import load_plugins, missing_packages
     from autoqec.sandbox.gpus import gpu_model
     from autoqec.views.console import print_json
@@ -41,7 +42,7 @@ def command(as_json: bool) -> int:
     for name, profile in settings.profiles.items():
         facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in profile.model_dump().items())
     facts["python"] = platform.python_version()
-    for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "ldpc", "sinter", "pygit2"):
+    for name in ("autoqec", *LIBRARIES, "pygit2"):
         try:
             facts[name] = version(name)
         except PackageNotFoundError:

@@ -72,14 +72,15 @@ def _write_job(ledger: Ledger, cluster: str) -> None:
     from autoqec.clusters.cluster_files import next_steps, write_cluster_file
     from autoqec.config import load_settings
     from autoqec.errors import NotFoundError
-    from autoqec.history import remote_address
+    from autoqec.history import checked_out_branch, remote_address
     from autoqec.views.console import say
 
     remote = ""
     with suppress(NotFoundError):  # a lab need not have one yet
         remote = remote_address(ledger, "origin")
     env = load_settings(ledger.workdir)["default_env"]
-    written = write_cluster_file(ledger.workdir, cluster, remote=remote, env=env)
+    branch = checked_out_branch(ledger)
+    written = write_cluster_file(ledger.workdir, cluster, remote=remote, env=env, branch=branch)
     for name in written:
         say(f"wrote {name}")
     if not written:

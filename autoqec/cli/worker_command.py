@@ -13,8 +13,16 @@ def command() -> int:
 
     The executor `command` starts this at the far end of its prefixes. It ends when its standard input does.
     """
+    import sys
+
+    from autoqec.errors import UsageError
     from autoqec.scoring.remote.serve_worker import main
 
+    if sys.stdin.isatty():
+        raise UsageError(
+            "autoqec worker serves an executor over its standard streams, and here is a terminal",
+            hint="an executor starts it: autoqec round --executor command --executor-option prefixes='ssh HOST'",
+        )
     hand_back()  # frames are this command's data
     main()
     return 0

@@ -27,7 +27,7 @@ def cluster_file(cluster: str) -> str:
     return f".autoqec/{cluster}.sh"
 
 
-def write_cluster_file(top: Path, cluster: str, *, remote: str, env: str) -> list[str]:
+def write_cluster_file(top: Path, cluster: str, *, remote: str, env: str, branch: str = "") -> list[str]:
     """Write the file of the job into a working tree, without overwriting other contents.
 
     Args:
@@ -35,6 +35,7 @@ def write_cluster_file(top: Path, cluster: str, *, remote: str, env: str) -> lis
         cluster: One of `CLUSTERS`.
         remote: The address of the remote on which the tasks meet; empty if the lab has none.
         env: The environment of the run.
+        branch: The branch that the tasks clone; empty for the one that the remote names as its own.
 
     Returns:
         The file's path; nothing if it is there already.
@@ -44,7 +45,7 @@ def write_cluster_file(top: Path, cluster: str, *, remote: str, env: str) -> lis
         AutoQECError: The file is not writable.
     """
     again = f"autoqec init {top} --cluster {cluster}"
-    return write_absent(top, {cluster_file(cluster): _job(top, cluster, remote, env)}, again=again)
+    return write_absent(top, {cluster_file(cluster): _job(top, cluster, remote, branch, env)}, again=again)
 
 
 def next_steps(cluster: str, *, remote: str) -> list[str]:
@@ -56,11 +57,12 @@ def next_steps(cluster: str, *, remote: str) -> list[str]:
     return steps
 
 
-def _job(top: Path, cluster: str, remote: str, env: str) -> bytes:
+def _job(top: Path, cluster: str, remote: str, branch: str, env: str) -> bytes:
     text = (files("autoqec.clusters") / "job_files" / f"{cluster}.template").read_text("utf-8")
     words = {
         "file": cluster_file(cluster),
         "remote": shlex.quote(_address(top, remote) or NO_REMOTE),
+        "branch": shlex.quote(branch),
         "run": _run_name(env),
         "env": shlex.quote(env),
         "autoqec": f"{shlex.quote(sys.executable)} -m autoqec",

@@ -229,7 +229,7 @@ def _trained(
         inherit=hypothesis_of(state).compose != "none",
         locked=trains_locked(session, state.files),
         seconds=profile.train_seconds,
-        memory_bytes=int(profile.memory_gib * 2**30),
+        memory_bytes=session.training_memory(profile),
     ).with_recorded(session.training_shots)
     if session.settings["train_on"] == "here":
         return train_here(

@@ -113,8 +113,8 @@ class PhaseDisplay:
             self._put(text)
 
     def _put(self, text: str) -> None:
-        """Print a line of this display."""
-        say(text)
+        """Print a line of this display. A terminal gets it broken between words: it holds no command to copy."""
+        say(text, fitted=self._draws)
 
     def _go_on(self, phase: Phase) -> None:
         """A further line of a log where a phase is long, or has done another quarter."""

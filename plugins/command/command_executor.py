@@ -14,7 +14,10 @@ from autoqec.scoring.remote.remote_pool import RemotePool
 
 from .command_source import CommandSource, Place, Surroundings, own_variables
 
-_HINT = 'executors.command: prefixes = ["ssh node1", "ssh node2"], worker = "/path/there/bin/autoqec worker"'
+_HINT = (
+    """below [executors.command] in your settings: prefixes = ["ssh node1", "ssh node2"]; or once: """
+    """--executor-option 'prefixes=["ssh node1", "ssh node2"]'"""
+)
 
 #: Seconds for a connection and the start of AutoQEC; srun may wait for its allocation much longer.
 _GREETING_SECONDS = 300.0

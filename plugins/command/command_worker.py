@@ -107,6 +107,8 @@ class CommandWorker:
             why = error.problem if error.bad_frame else self._explained("the connection ended", b"")
         except BadMessage as error:
             why = error.problem
+        except Exception as error:  # whatever it says, who waits for it hears that it is lost
+            why = f"what it said cannot be used: {type(error).__name__}"
         with self._lock:
             # Whoever asked ends a worker that it finds lost, so this is looked at before anybody finds out.
             from_here, self._lost, open_ones = self._ended, why, list(self._asked.values())
@@ -125,8 +127,8 @@ class CommandWorker:
         elif said.op == "answer":
             with self._lock:
                 future, _ = self._asked.pop(said.number, (None, None))
-            self.answered += 1
-            if future is not None:
+            if future is not None:  # else it answers what nobody waits for, which is no sign that it works
+                self.answered += 1
                 _settle(partial(future.set_result, said.frame))
 
     def ask(self, frame: bytes, progress: Progress | None) -> Future[bytes]:

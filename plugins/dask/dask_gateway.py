@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -22,6 +23,9 @@ from .gateway_messages import GatewayNews, GatewayOrder, GatewayReady, GatewaySe
 
 #: Seconds between two looks at which workers there are, where no event says that they changed.
 _LOOK_SECONDS = 5.0
+
+#: Tasks that a worker gets at once, at most, whatever it says.
+_MOST_THREADS = 1024
 
 #: Seconds that closing a cluster may take.
 _CLOSE_SECONDS = 10.0
@@ -88,7 +92,7 @@ async def _connected(setup: GatewaySetup) -> AsyncIterator[tuple[Any, GatewayRea
         except Exception as error:  # a foreign program at the other end makes Dask raise almost anything
             raise SchedulerUnreachable(
                 f"no Dask scheduler answers at {address}: {plain(error)}",
-                hint="check the option `address` of [executors.dask], and the certificates if the cluster uses TLS",
+                hint=_connecting_hint(address, secure=bool(_pem(security)["tls_key"])),
                 about={"address": address},
             ) from error
         opened.push_async_callback(_close, client)
@@ -131,6 +135,22 @@ def _security(setup: GatewaySetup) -> Any:
 
     given = {"tls_ca_file": setup.tls_ca, "tls_client_cert": setup.tls_cert, "tls_client_key": setup.tls_key}
     return Security(**{name: value for name, value in given.items() if value})
+
+
+def _connecting_hint(address: str, *, secure: bool) -> str:
+    """What to look at where no scheduler answers.
+
+    Args:
+        address: Of the scheduler.
+        secure: Whether there is a certificate of ours.
+    """
+    if not re.search(r":\d+$", address):
+        return f"an address has a port: {address}:8786"
+    if address.startswith("tls://") and not secure:
+        return "a scheduler with TLS asks for certificates: set tls_ca_file, tls_cert and tls_key of [executors.dask]"
+    if not address.startswith("tls://"):
+        return "look whether the scheduler runs there; the address of one that uses TLS begins with tls://"
+    return "look whether the scheduler runs there, and whether it has the same tls_ca_file"
 
 
 def _own_security() -> Any:
@@ -188,6 +208,9 @@ class Gateway:
         done, _ = await asyncio.wait({watching, ending}, return_when=asyncio.FIRST_COMPLETED)
         for task in {watching, ending, *self._greetings, *(task for _, task in self._asked.values())} - done:
             task.cancel()
+        # The scheduler tells who listens of each client that leaves: where that is us, it would log an error.
+        for topic in (self._topic, "all"):
+            self._client.unsubscribe_topic(topic)
         for task in done:
             task.result()
 
@@ -219,7 +242,7 @@ class Gateway:
                 self._forget(address, "it left the Dask cluster")
             for address in found.keys() - self._known:
                 self._known.add(address)
-                self._begin_greeting(address, int(found[address]["nthreads"]))
+                self._begin_greeting(address, min(int(found[address]["nthreads"]), _MOST_THREADS))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _LOOK_SECONDS)
 

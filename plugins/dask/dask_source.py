@@ -146,6 +146,8 @@ class Gateway:
                 self._hear(GatewayNews.from_message(self._child.receive()))
         except AutoQECError as error:
             self._end(error)
+        except Exception as error:  # whatever was said, who waits hears that nothing will come
+            self._end(WorkerLost(f"what the Dask cluster said cannot be used: {type(error).__name__}: {plain(error)}"))
 
     def _end(self, error: AutoQECError) -> None:
         """Say to all who wait that nothing will come."""

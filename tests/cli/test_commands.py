@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -22,6 +23,7 @@ from autoqec.compiled_once import say_compiling
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, BudgetSpentError
 from autoqec.history import claim_round, close_claim, find_record, list_claims, list_runs, open_ledger
+from autoqec.installed_package import LIBRARIES
 from autoqec.plugins import Registration, load_plugins
 from autoqec.sandbox.child import Child
 from autoqec.testing import ScriptedAgent, make_tiny_lab, tiny_proposal
@@ -314,8 +316,16 @@ def test_doctor_says_where_every_setting_came_from(here, capsys, monkeypatch):
     assert facts["jobs"] == "3  (AUTOQEC_JOBS)"
     assert facts["default_env"].startswith("tiny  (")
     assert facts["verifier"] == "holdout  (built-in)"
+    assert {*LIBRARIES} <= facts.keys(), "a worker elsewhere is refused for the version of any of these"
     shown = printed(capsys, "doctor")[1]
     assert "0, no limit  (built-in)" in shown
+
+
+def test_a_worker_on_a_terminal_says_who_starts_it(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    code, out, err = printed(capsys, "worker")
+    assert (code, out) == (2, "")
+    assert "--executor command" in err
 
 
 def test_env_check_measures(here, capsys):

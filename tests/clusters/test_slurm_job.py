@@ -193,6 +193,20 @@ def test_a_clone_that_was_cut_off_is_made_anew_and_a_whole_one_is_kept(job):
     assert (gone.code, len(gone.submitted)) == (1, 2)
 
 
+def test_a_clone_has_the_labs_branch_whatever_the_remote_calls_its_own(job):
+    """`git init --bare` names a branch as its own that need not be there; a clone without a commit cannot run a round."""
+    subprocess.run(["git", "-C", job.top / "remote.git", "symbolic-ref", "HEAD", "refs/heads/elsewhere"], check=True)
+    subprocess.run(["git", "init", "-q", "-b", "mine", job.top / "begun"], check=True)
+    git = ("git", "-C", job.top / "begun", "-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "begin"], check=True)
+    subprocess.run([*git, "push", "-q", "../remote.git", "mine"], check=True)
+    job.file.write_text(job.file.read_text().replace("\nbranch=''\n", "\nbranch=mine\n"))
+    found = job.done()
+    assert found.code == 0, found.said
+    shown = subprocess.run(["git", "-C", job.top / "work/tiny-cluster-2", "log", "--format=%s"], capture_output=True)
+    assert shown.stdout == b"begin\n"
+
+
 def test_the_file_holds_no_secret_and_runs_nothing_that_the_lab_names(tmp_path):
     evil = "'; touch evil; '"
     write_cluster_file(tmp_path, "slurm", remote="https://user:s3cret@host.example/a b.git", env=evil + "{{remote}}")
@@ -225,6 +239,8 @@ def test_init_writes_the_job_once_and_says_what_comes_next(tmp_path, capsys):
     assert "wrote .autoqec/slurm.sh" in said
     assert "write the address of the remote" in said
     assert "sbatch .autoqec/slurm.sh" in said
+    branch = subprocess.run(["git", "-C", tmp_path / "lab", "branch", "--show-current"], capture_output=True, text=True)
+    assert f"\nbranch={branch.stdout}" in (tmp_path / "lab/.autoqec/slurm.sh").read_text()
     assert run(["init", str(tmp_path / "lab"), "--cluster", "slurm"]) == 0
     assert "the job for slurm is there already" in capsys.readouterr().err
     subprocess.run(["git", "-C", tmp_path / "lab", "remote", "add", "origin", "ssh://host/lab.git"], check=True)

@@ -1,6 +1,7 @@
 """The executor `dask`: the same answers as here, whoever comes, goes, lies or is something else."""
 
 import ast
+import asyncio
 import json
 import os
 import signal
@@ -15,9 +16,10 @@ import pytest
 from autoqec_plugins.dask import far_side
 from autoqec_plugins.dask.cluster_file import write_cluster_file
 from autoqec_plugins.dask.dask_executor import DaskExecutor
+from autoqec_plugins.dask.dask_gateway import Gateway, _connecting_hint
 from autoqec_plugins.dask.dask_options import gateway_setup
 from autoqec_plugins.dask.dask_source import opened_gateway
-from autoqec_plugins.dask.gateway_messages import GatewaySetup
+from autoqec_plugins.dask.gateway_messages import GatewayOrder, GatewaySetup
 from warm_processes import children
 
 from autoqec.errors import AutoQECError, UsageError
@@ -303,6 +305,34 @@ def test_a_scheduler_that_ends_is_an_error_of_what_waits():
         error = future.exception(SECONDS)
     assert error.code == "no_workers"
     assert "no longer answers" in error.problem
+
+
+def test_a_client_that_leaves_takes_its_subscriptions_back():
+    """Else the scheduler tries to tell it that it has left, and logs a traceback for each command that ends."""
+    topics = []
+    client = SimpleNamespace(
+        subscribe_topic=lambda topic, _: topics.append(topic), unsubscribe_topic=topics.remove, scheduler=None
+    )
+
+    async def identity(**_):
+        return {"workers": {}}
+
+    client.scheduler = SimpleNamespace(identity=identity, address="tcp://a:1")
+    asyncio.run(Gateway(client, SimpleNamespace(receive=lambda: GatewayOrder(what="close").to_message())).run())
+    assert topics == []
+
+
+@pytest.mark.parametrize(
+    ("address", "secure", "said"),
+    [
+        ("10.0.0.5", False, "10.0.0.5:8786"),
+        ("tls://a:1", False, "set tls_ca_file, tls_cert and tls_key"),
+        ("tcp://a:1", False, "begins with tls://"),
+        ("tls://a:1", True, "the same tls_ca_file"),
+    ],
+)
+def test_where_no_scheduler_answers_the_hint_is_about_what_is_wrong(address, secure, said):
+    assert said in _connecting_hint(address, secure=secure)
 
 
 def test_what_is_no_scheduler_is_told_apart(tmp_path):

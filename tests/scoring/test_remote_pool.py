@@ -106,6 +106,28 @@ def test_what_is_no_frame_is_no_answer(frame):
     assert pool.said("lost") == ["a"]
 
 
+def nested(levels):
+    return [nested(levels - 1)] if levels else 1
+
+
+@pytest.mark.parametrize("answer", [Message({}, {"\ud800": b""}), Message({"number": nested(600)})])
+def test_an_answer_that_cannot_be_compared_ends_its_worker_and_nothing_else(answer):
+    pool = StepPool(Worker("bad", lambda task: answer), Worker("good", waits=True))
+    futures = pool.ask(1, 2)
+    for _ in range(2):
+        pool.source.workers[1].answer()
+        pool.step()
+    assert numbers(futures) in ([1, 2], [2, 1])
+    (lost,) = [each for each in pool.news if each.what == "lost"]
+    assert lost.worker == "bad"
+    assert lost.reason.startswith("its answer cannot be read: ")
+
+
+def test_a_code_of_an_error_that_is_no_text_is_no_code():
+    (future,) = StepPool(Worker("a", lambda task: Message({"error": "no", "code": ["raised"]}))).ask(1)
+    assert isinstance(future.exception(0), ChildFailed)
+
+
 def test_a_worker_that_differs_from_here_is_refused_with_the_reason():
     pool = StepPool(Worker("a", code="b" * 64), Worker("b"), Worker("b"))
     assert [(each.what, each.worker, each.reason) for each in pool.news if each.what == "refused"] == [

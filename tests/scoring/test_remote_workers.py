@@ -73,6 +73,10 @@ def test_the_level_asked_for_is_none_only_where_the_user_allows_it(monkeypatch):
             r"AutoQEC 0.0.9 there and 0.1.0 here do not understand each other",
         ),
         (Message({"hello": 1}), "what answers is no worker of AutoQEC"),
+        (
+            Message({**GREETING.to_message().fields, "versions": {"numpy": ["2"]}}),
+            "is not one version for each library",
+        ),
         (Message({**GREETING.to_message().fields, "version": 3}), "what answers is no worker of AutoQEC"),
     ],
 )

@@ -168,6 +168,24 @@ def test_on_a_terminal_the_result_stands_alone_and_each_phase_takes_one_line(col
     assert not any(line[0] in _SPINNER for line in read())
 
 
+def test_a_terminal_gets_a_long_line_broken_between_words_and_a_log_gets_it_whole(terminal, monkeypatch, capsys):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    told = {"event": "compiling", "what": "the gradient of belief propagation", "seconds": 6.0}
+
+    def show():
+        with ParallelDisplay(1) as display:
+            display.event(0, {"event": "round", "run": "surface-d3-depol-abcd", "round": 1})
+            display.event(0, told)
+
+    show()
+    whole = "surface-d3-depol-abcd/1: compiling the gradient of belief propagation, once, about 6 s"
+    assert whole in capsys.readouterr().err.splitlines()
+    read = terminal(80)
+    show()
+    assert [line.rstrip() for line in read()[-2:]] == ["".join(whole.partition(" once,")[:2]), "about 6 s"]
+
+
 def test_a_result_in_the_middle_of_a_phase_erases_it_and_the_phase_goes_on(terminal, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")

@@ -146,6 +146,13 @@ def remote_address(ledger: Ledger, name: str) -> str:
     return run_git(ledger, "remote", "get-url", "--push", remote.address).stdout.strip()
 
 
+def checked_out_branch(ledger: Ledger) -> str:
+    """The name of the branch that is checked out in the lab; empty if there is none, as after `git checkout <commit>`."""
+    if ledger.repo.head_is_detached:
+        return ""
+    return str(ledger.repo.lookup_reference("HEAD").target).removeprefix("refs/heads/")
+
+
 def bundle_remotes(ledger: Ledger) -> list[str]:
     """Return the configured remotes that are git bundles on this machine, such as `git clone run.bundle` creates."""
     return [str(remote.name) for remote in ledger.repo.remotes if remote.url and is_bundle(remote.url)]

@@ -49,7 +49,8 @@ def is_error(answer: Message) -> bool:
 
 def may_be_the_machine(answer: Message) -> bool:
     """Whether an answer is an error that another machine may not have."""
-    return is_error(answer) and answer.fields.get("code") in MACHINE_CODES
+    code = answer.fields.get("code")
+    return is_error(answer) and isinstance(code, str) and code in MACHINE_CODES
 
 
 def _what_counts(value: Any) -> Any:

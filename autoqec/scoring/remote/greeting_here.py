@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from autoqec.installed_package import __version__
+from autoqec.installed_package import LIBRARIES, __version__
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.gpus import gpu_model
@@ -21,10 +21,7 @@ from autoqec.scoring.remote.worker_greeting import WorkerGreeting
 from autoqec.scoring.survey import stim_build
 
 #: Distributions whose version may decide an answer.
-_DECISIVE = (
-    *("numpy", "scipy", "numba", "torch", "safetensors", "stim", "pymatching", "fusion-blossom", "ldpc", "sinter"),
-    *("chromobius", "mwpf", "relay-bp", "tesseract-decoder"),
-)
+_DECISIVE = (*LIBRARIES, "chromobius", "mwpf", "relay-bp", "tesseract-decoder")
 
 #: What a plugin of others offers that decides an answer.
 _DECISIVE_KINDS = ("decoder", "stage", "code")

@@ -360,13 +360,16 @@ class RemotePool:
         if member.ask is not ask:
             return  # it was lost, dropped or stopped meanwhile
         try:
-            frame = done.result()
-            answer = Message.from_bytes(frame)
+            answer = Message.from_bytes(done.result())
+            identity = identity_of(answer)
         except ChannelClosed as error:
             self._lose(member.name, f"it sent no answer: {error.problem}")
             return
         except (AutoQECError, CancelledError) as error:
             self._lose(member.name, error.problem if isinstance(error, AutoQECError) else "it was stopped")
+            return
+        except Exception as error:  # one worker's answer, such as one that is nested too deeply, must not end all tasks
+            self._lose(member.name, f"its answer cannot be read: {type(error).__name__}")
             return
         self._end_ask(ask)
         if job.settled:
@@ -386,7 +389,7 @@ class RemotePool:
             return
         if not may_be_the_machine(answer):
             self._blame(job)
-        self._hear(job, Opinion(member.name, member.machine, identity_of(answer), answer))
+        self._hear(job, Opinion(member.name, member.machine, identity, answer))
 
     def _another_can(self, job: Job, member: Member) -> bool:
         """Whether there is a worker to ask what failed on this one: on another machine, or else on the same one."""

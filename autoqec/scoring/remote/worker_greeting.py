@@ -63,7 +63,10 @@ def greeting_from(message: Message, here: str) -> WorkerGreeting:
         ForeignWorker: It is no greeting of this version.
     """
     try:
-        return WorkerGreeting.from_message(message)
+        found = WorkerGreeting.from_message(message)
+        if not all(each is None or isinstance(each, str) for each in found.versions.values()):
+            raise BadMessage("WorkerGreeting", "versions", "is not one version for each library")
+        return found
     except BadMessage as error:
         there = message.fields.get("version")
         if isinstance(there, str):
