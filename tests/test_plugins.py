@@ -17,6 +17,7 @@ from autoqec.cli.main import run
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.hookspecs import CAPABILITIES, NAME
+from autoqec.loop import judging
 from autoqec.loop.opened_session import opened_session
 from autoqec.loop.session import Session
 from autoqec.plugin_errors import explained
@@ -163,7 +164,8 @@ def test_a_broken_observer_ends_no_round_and_is_reported_once(entry, capsys):
     )
 
 
-def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the_session(entry, tmp_path):
+def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the_session(entry, tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "verify_in_process", lambda request, *, executor, **more: executor)
     told = []
 
     class Counted:
@@ -195,6 +197,8 @@ def test_what_executors_share_begins_once_when_a_step_needs_it_and_ends_with_the
             with session.executor():
                 pass
         assert session.executor_choice.options == {"address": "a"}, "the verifier's process joins what this one began"
+        request = types.SimpleNamespace(max_seconds=1.0)
+        assert judging._verify(session, request) == session.executor_now
         session.workers_event(WorkerNews("lost", "v", "it ended", 1, "k"))
         session.workers_event(WorkerNews("dropped", "w", "it lied", 1, "m"))
         with session.executor():
