@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -303,7 +304,7 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
         hint = f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens"
         return f"prices.{name!r} has {', '.join(given) or 'no fields'}", hint
     problem = f"prices.{name!r}.{key} must be dollars per million tokens, not {given[key]!r}"
-    return problem, "write a number from 0 up"
+    return problem, f"write a number {_range_of(Price, key, given[key])}"
 
 
 def _explained_option(name: str, key: str, place: tuple[str, ...]) -> tuple[str, str]:
@@ -351,10 +352,23 @@ def _explained_profile(name: str, key: str, values: Mapping[str, Any], unknown: 
         return f"profiles.{name} must be a table", f"write its fields below [profiles.{name}]"
     if unknown:
         return f"profiles.{name}.{key} is unknown", _nearest(key, Profile.model_fields)
-    least = next(limit.ge for limit in Profile.model_fields[key].metadata if hasattr(limit, "ge"))
     value, builtin = values["profiles"][name][key], BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"])
-    problem = f"profiles.{name}.{key} must be a number from {least} up, not {value!r}"
+    problem = f"profiles.{name}.{key} must be a number {_range_of(Profile, key, value)}, not {value!r}"
     return problem, f"change it, or leave it out for {getattr(builtin, key):,}"
+
+
+def _range_of(model: type[BaseModel], name: str, value: Any) -> str:
+    """The range of a field in words: its lower end, or the upper one if that is what the value exceeds."""
+    ends = {
+        end: getattr(limit, end)
+        for limit in model.model_fields[name].metadata
+        for end in ("ge", "le", "lt")
+        if hasattr(limit, end)
+    }
+    for end, words in ("le", "up to"), ("lt", "below"):
+        if end in ends and _is_number(value, float) and inf > float(value) >= ends[end]:
+            return f"{words} {ends[end]:,.15g}"
+    return f"from {ends['ge']} up"
 
 
 def config_template() -> str:

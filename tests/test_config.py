@@ -58,7 +58,10 @@ def test_profiles_are_extended_field_by_field(write):
         ("[profiles.dev]\nshots = 3", "profiles.dev.shots is unknown"),
         ('[profiles.dev]\nscore_shots = "3"', "score_shots must be a number"),
         ("[profiles]\ndev = 3", "profiles.dev must be a table"),
-        ("[profiles.dev]\nscreen_shots = 1000000000", "screen_shots must be a"),
+        (
+            "[profiles.dev]\nscreen_shots = 1000000000",
+            "screen_shots must be a number up to 100,000,000, not 1000000000",
+        ),
         ("[profiles.dev]\nmemory_gib = nan", "memory_gib must be a number"),
         ("[profiles.dev]\ntrain_shots = inf", "train_shots must be a number"),
         ("[profiles.dev]\nmemory_gib = 0.05", "memory_gib must be a number from 1 up"),
