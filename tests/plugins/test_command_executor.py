@@ -86,13 +86,15 @@ def said_of(pool) -> queue.SimpleQueue:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_it_conforms_and_leaves_nothing():
+def test_it_conforms_and_leaves_nothing(monkeypatch, tmp_path):
     """Through the installed command line, which has standard streams of its own."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     before, threads = open_files(), threading.active_count()
     command = f"{sys.executable} -c 'from autoqec.cli.main import main; main([\"worker\"])'"
     check_executor(lambda jobs: CommandExecutor(jobs, prefixes="env", worker=command, each=jobs))
     assert opened_since(before) == []
     assert threading.active_count() == threads
+    assert list(tmp_path.iterdir()) == [], "workers remove their children's folders"
 
 
 def test_what_a_login_shell_prints_before_the_greeting_is_skipped(program):
@@ -353,7 +355,9 @@ def test_what_ignores_sigterm_is_ended_all_the_same(program, monkeypatch):
 
 
 def test_sigterm_ends_a_worker_that_is_the_first_process_of_a_container(monkeypatch):
-    codes = []
-    monkeypatch.setattr(os, "_exit", codes.append)
-    serve_worker._end(signal.SIGTERM, None)
-    assert codes == [128 + signal.SIGTERM]
+    ignored = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: ignored.append((number, handler)))
+    with pytest.raises(SystemExit) as caught:
+        serve_worker._end(signal.SIGTERM, None)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert ignored == [(signal.SIGTERM, signal.SIG_IGN)], "what ends the children is not ended itself"
