@@ -41,8 +41,8 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "`autoqec resume` continues with a larger limit.",
         ),
         "too_little_memory": ErrorCode(
-            "The training processes of all rounds at once may take more memory than there is.",
-            "Run fewer rounds at once, or lower `memory_gib` of the profile.",
+            "Rounds at once have too little memory each for any training.",
+            "Run fewer rounds at once.",
         ),
         "order_not_repeated": ErrorCode(
             "`autoqec round --like` cannot go on: a round that the next one shall see closed is open.",

@@ -12,7 +12,7 @@ from autoqec.config import BUILTIN, Settings, load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import Claim, Ledger, RoundRecord, load_run, push, require_writable
 from autoqec.loop.judging import Asked, judge
-from autoqec.loop.machine_share import require_room
+from autoqec.loop.machine_share import memory_share
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, open_rounds, resume_round
 from autoqec.loop.opened_session import opened_session, require_plugins
@@ -69,7 +69,7 @@ def run_in_lab(
     settings, registry = lab_settings(ledger, given), load_plugins()
     require_writable(ledger)
     require_plugins(settings, registry)
-    require_room(settings, at_once)
+    memory_share(settings, at_once)  # refuses, before anything is written, more rounds than there is memory for
     chosen = open_run(
         ledger,
         registry,

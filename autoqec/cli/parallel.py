@@ -65,6 +65,7 @@ def rounds_at_once(
     from autoqec.loop.parallel_rounds import ParallelRounds, exit_code_of
     from autoqec.results.rungs import COMPLETE
 
+    _say_memory(session, at_once, quiet=quiet)
     for record in began:
         _finished(session, as_json)(record)
     with _watched(session, at_once, _unnamed, quiet=quiet, as_json=as_json) as (told, processes):
@@ -76,6 +77,17 @@ def rounds_at_once(
     if rounds.failures:
         return exit_code_of(rounds)
     return 0 if any(record.status in COMPLETE for record in ended) else 1
+
+
+def _say_memory(session: Session, at_once: int, *, quiet: bool) -> None:
+    """Say what each training may take, where that is less than the profile's."""
+    from autoqec.loop.machine_share import memory_share
+    from autoqec.views.console import say
+
+    share = memory_share(session.settings, at_once)
+    if share is not None and not quiet:
+        wanted = session.settings.profile.memory_gib
+        say(f"each training may take {share / 2**30:.1f} GiB of memory here, in the place of memory_gib = {wanted:g}")
 
 
 def resumed_at_once(

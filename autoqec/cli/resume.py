@@ -57,7 +57,7 @@ def command(
     say_loading(quiet=quiet)
     from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import BudgetSpentError
-    from autoqec.loop.machine_share import require_room
+    from autoqec.loop.machine_share import memory_share
     from autoqec.loop.one_round import abandon_round, interrupted_rounds, is_elsewhere, open_rounds, resume_round
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
@@ -87,7 +87,7 @@ def command(
         return 0
     registry = load_plugins()
     if parallel > 1:
-        require_room(settings, parallel)
+        memory_share(settings, parallel)  # refuses, before anything is written, more rounds than there is memory for
         return _at_once(ledger, registry, settings, claims, parallel, force=force, quiet=quiet, as_json=as_json)
     worst, ended = 0, []
     for claim in claims:

@@ -117,7 +117,7 @@ def command(
     from autoqec.agents.agent_contract import ROLES
     from autoqec.agents.tape import Recorder
     from autoqec.loop.carried_start import check_origin
-    from autoqec.loop.machine_share import require_room
+    from autoqec.loop.machine_share import memory_share
     from autoqec.loop.opened_session import require_plugins
     from autoqec.loop.parallel_rounds import order_of
     from autoqec.loop.preflight import begin_run
@@ -127,7 +127,7 @@ def command(
     from autoqec.whole_files import require_place
 
     require_plugins(settings, registry := load_plugins())
-    require_room(settings, parallel)
+    memory_share(settings, parallel)  # refuses, before anything is written, more rounds than there is memory for
     tape = _tape(replay, ledger)
     repeated = load_run(ledger, like) if like else None
     if tape is not None:

@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from autoqec.history.sync.pages_branch import PAGES_BRANCH, Pages, publish_pages
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
+    from autoqec.history.sync.shared_budgets import attempts_of, looks_of, take_shared_number
     from autoqec.history.sync.shared_claims import claim_shared_round
     from autoqec.history.sync.shared_runs import pull_shared_run, record_shared_run
     from autoqec.history.sync.shared_weights import fetch_weights
@@ -121,6 +122,7 @@ __all__ = [
     "archive_run",
     "attach",
     "attached_numbers",
+    "attempts_of",
     "author_of",
     "begun_here",
     "branch_name",
@@ -156,6 +158,7 @@ __all__ = [
     "list_runs",
     "load_run",
     "looks_at",
+    "looks_of",
     "merge_candidates",
     "missing_from_chain",
     "new_run_name",
@@ -191,6 +194,7 @@ __all__ = [
     "runs_elsewhere",
     "start_run",
     "take_over_claim",
+    "take_shared_number",
     "take_snapshot",
     "tidy",
     "trusted",
@@ -284,6 +288,7 @@ __getattr__ = lazy_names(
         "sync.pages_branch": ("PAGES_BRANCH", "Pages", "publish_pages"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),
+        "sync.shared_budgets": ("attempts_of", "looks_of", "take_shared_number"),
         "sync.shared_claims": ("claim_shared_round",),
         "sync.shared_runs": ("pull_shared_run", "record_shared_run"),
         "sync.shared_weights": ("fetch_weights",),

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import read_chain, remember_heads, write_lock
+from autoqec.history import attempts_of, looks_at, looks_of, read_chain, remember_heads, take_shared_number, write_lock
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
-from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, next_recorded_look, require_judge
+from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, next_recorded_look, recording_spent, require_judge
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.statistics import attempt_share, look_share
+from autoqec.results.statistics import attempt_share, look_share, next_attempt, next_look
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
@@ -196,8 +197,8 @@ def _takes(session: Session, kind: str) -> bool:
 def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
     """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
-    Two clones still may share one; after a pull both attempts count, whatever their numbers. On recorded shots the look at the
-    recording is numbered too, among those of all runs of the lab.
+    Clones that claim on a remote take each number there first. Two others may share one; after a pull both attempts count,
+    whatever their numbers. On recorded shots the look at the recording is numbered too, among those of all runs of the lab.
 
     Returns:
         The intent, and the digest of its line.
@@ -205,17 +206,16 @@ def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
     Raises:
         BudgetSpentError: The run's error budget is spent, by clones that did not know of each other; or that of the recording.
     """
+    # Who signs nothing adds to the unsigned intents, so those have spent the shares before this one.
+    unsigned_too = not session.settings["signing_key"]
+    taken = _taken_on_remote(session, unsigned_too=unsigned_too)
     with write_lock(session.ledger):
-        # Who signs nothing adds to the unsigned intents, so those have spent the shares before this one.
-        unsigned_too = not session.settings["signing_key"]
         chain = read_chain(session.ledger, state.claim.run, unsigned_too=unsigned_too)
-        attempt = chain.next_attempt
-        if attempt is None:
-            raise BudgetSpentError(
-                f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
-                hint=NEW_RUN,
-            )
+        if chain.next_attempt is None:
+            raise _budget_spent(state.claim.run, len(chain.intents))
+        attempt = max(chain.next_attempt, taken.attempt)
         look = next_recorded_look(session, unsigned_too=unsigned_too)
+        look = None if look is None else max(look, taken.look)
         share = attempt_share(attempt) if look is None else look_share(look)
         recording = None if look is None else session.recording
         begun = Begun(
@@ -229,3 +229,53 @@ def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
         intent = note_own(session, state, "verdict", begun.to_note()).digest
         remember_heads(session.ledger, state.claim.run)
         return begun, intent
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The numbers that an attempt has taken on the remote of the claims; 0 where rounds are not claimed on one."""
+
+    attempt: int = 0
+    look: int = 0
+
+
+def _taken_on_remote(session: Session, *, unsigned_too: bool) -> _Taken:
+    """Take the numbers of an attempt and its look on the remote, so that no other clone takes them.
+
+    Raises:
+        BudgetSpentError: The run's error budget is spent, or that of the recording.
+    """
+    remote, ledger, run = session.settings["claim_remote"], session.ledger, session.run.name
+    if not remote:
+        return _Taken()
+
+    def known() -> tuple[int, ...]:
+        return read_chain(ledger, run, unsigned_too=unsigned_too).attempts
+
+    attempt = take_shared_number(
+        ledger, run, remote, attempts_of(run), lambda taken: next_attempt(_with_taken(known(), taken))
+    )
+    if attempt is None:
+        raise _budget_spent(run, len(known()))
+    recording = session.recording
+    if recording is None:
+        return _Taken(attempt)
+
+    def looks() -> tuple[int, ...]:
+        return tuple(begun.look or 1 for begun in looks_at(ledger, recording, unsigned_too=unsigned_too).values())
+
+    look = take_shared_number(
+        ledger, run, remote, looks_of(recording), lambda taken: next_look(_with_taken(looks(), taken))
+    )
+    if look is None:
+        raise recording_spent(recording, len(looks()))
+    return _Taken(attempt, look)
+
+
+def _with_taken(known: Sequence[int], taken: Collection[int]) -> list[int]:
+    """Numbers of what has begun, as known here, and those that other clones have taken without our knowing what for."""
+    return [*known, *(number for number in taken if number not in known)]
+
+
+def _budget_spent(run: str, begun: int) -> BudgetSpentError:
+    return BudgetSpentError(f"the error budget of run {run} is spent, by {begun} verifications", hint=NEW_RUN)

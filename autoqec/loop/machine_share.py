@@ -10,10 +10,12 @@ from pathlib import Path
 
 from autoqec.config import BUILTIN, Settings
 from autoqec.errors import UsageError
-from autoqec.settings_schema import Profile
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _GIB = 2**30
+
+#: Address space that a training needs: importing the libraries takes most of the first gibibyte.
+LEAST_MEMORY = 2 * _GIB
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,17 @@ class MachineShare:
     Attributes:
         processors: The processors that its processes run on. Whatever asks how many there are gets this number.
         jobs: Its worker processes.
+        memory: Bytes of memory that its training may take, if that is less than the profile's; None for the profile's.
     """
 
     processors: tuple[int, ...]
     jobs: int
+    memory: int | None = None
 
 
-def shares(at_once: int, jobs: int, processors: Sequence[int] | None = None) -> tuple[MachineShare, ...]:
+def shares(
+    at_once: int, jobs: int, processors: Sequence[int] | None = None, memory: int | None = None
+) -> tuple[MachineShare, ...]:
     """Share out processors and worker processes among rounds. Each round gets at least one of both.
 
     Rounds that get the same processor share its time; this happens only if there are more rounds than processors.
@@ -38,12 +44,14 @@ def shares(at_once: int, jobs: int, processors: Sequence[int] | None = None) -> 
         at_once: Rounds at once.
         jobs: Worker processes of all rounds together.
         processors: The processors that may be used; by default those of this process.
+        memory: Of each; see `memory_share`.
     """
     here = sorted(os.sched_getaffinity(0) if processors is None else processors)
     return tuple(
         MachineShare(
             tuple(_share(here, at_once, place)) or (here[place % len(here)],),
             max(1, len(_share(range(jobs), at_once, place))),
+            memory,
         )
         for place in range(at_once)
     )
@@ -54,41 +62,36 @@ def _share(what: Sequence[int], parts: int, place: int) -> Sequence[int]:
     return what[len(what) * place // parts : len(what) * (place + 1) // parts]
 
 
-def require_room(settings: Settings, at_once: int) -> None:
-    """Refuse more rounds at once than this machine has memory to train, unless workers elsewhere train.
+def memory_share(settings: Settings, at_once: int, there: int | None = None) -> int | None:
+    """Bytes of memory that the training of each of several rounds may take here; None where nothing is to be shared.
 
-    Raises:
-        UsageError: As for `require_memory`.
-    """
-    if settings["train_on"] == "here" or settings["executor"] == BUILTIN["executor"]:
-        require_memory(settings.profile, settings["profile"], at_once)
-
-
-def require_memory(profile: Profile, name: str, at_once: int, there: int | None = None) -> None:
-    """Refuse more rounds at once than there is memory for their training processes.
+    A round's profile stays as it is, so that the same rounds come out for any number at once: where the machine has less than
+    `memory_gib` for each, its training is limited to this share, and is killed only if it needs more.
 
     Args:
-        profile: Its `memory_gib` limits each of these processes.
-        name: The profile's name.
+        settings: Their profile has `memory_gib`, and they say where candidates are trained.
         at_once: Rounds at once.
         there: Bytes of memory that may be used; by default those of this process.
 
     Raises:
-        UsageError: There is less memory than these processes may take together.
+        UsageError: A share is too small for any training.
     """
+    here = settings["train_on"] == "here" or settings["executor"] == BUILTIN["executor"]
+    if at_once < 2 or not here:
+        return None
     memory = memory_here() if there is None else there
-    wanted = profile.memory_gib * at_once * _GIB
-    if at_once < 2 or wanted <= memory:
-        return
-    fits = int(memory / (profile.memory_gib * _GIB))
-    fewer = f"--parallel {fits}, or " if fits >= 2 else ""
-    each = max(1.0, int(10 * memory / at_once / _GIB) / 10)
-    raise UsageError(
-        f"--parallel {at_once}: training may take {wanted / _GIB:.4g} GiB in all, because memory_gib of the profile {name} is"
-        f" {profile.memory_gib:g}, and {memory / _GIB:.1f} GiB are here",
-        hint=f"{fewer}set memory_gib = {each:g} below [profiles.{name}] in .autoqec/config.toml",
-        code="too_little_memory",
-    )
+    share, wanted = memory // at_once, int(settings.profile.memory_gib * _GIB)
+    if share >= wanted:
+        return None
+    if share < min(LEAST_MEMORY, wanted):
+        fits = memory // min(LEAST_MEMORY, wanted)
+        raise UsageError(
+            f"--parallel {at_once}: each round has {share / _GIB:.1f} of the {memory / _GIB:.1f} GiB of memory here, and a"
+            f" training needs {min(LEAST_MEMORY, wanted) / _GIB:g}",
+            hint=f"--parallel {fits}" if fits >= 2 else "one round at a time",
+            code="too_little_memory",
+        )
+    return share
 
 
 def memory_here(cgroups: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:

@@ -21,7 +21,7 @@ from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import Claim, RoundRecord, find_record, read_history
 from autoqec.history.rounds.round_numbers import RoundNumbers
 from autoqec.history.rounds.seen_rounds import Seen, seen_by
-from autoqec.loop.machine_share import MachineShare, shares
+from autoqec.loop.machine_share import MachineShare, memory_share, shares
 from autoqec.loop.many_rounds import came_to_something, require_a_rounds_time
 from autoqec.loop.round_process import Heard, RoundProcess
 from autoqec.loop.round_request import CLOSED, EVENT, FAILED, RoundRequest
@@ -141,7 +141,9 @@ class ParallelRounds:
     def __post_init__(self) -> None:
         self._inbox: SimpleQueue[tuple[_Flying, Message | None]] = SimpleQueue()
         self._flying: list[_Flying] = []
-        self._shares: tuple[MachineShare, ...] = shares(self.at_once, self.session.settings.jobs)
+        self._shares: tuple[MachineShare, ...] = shares(
+            self.at_once, self.session.settings.jobs, memory=memory_share(self.session.settings, self.at_once)
+        )
         self._begun = self._vain = 0
 
     def run(self) -> None:
@@ -222,6 +224,7 @@ class ParallelRounds:
             seconds_left=None if session.deadline is None else session.deadline - time.monotonic(),
             processors=share.processors,
             jobs=share.jobs,
+            memory=share.memory,
             resumes=self.resumes[self._begun] if self.resumes else 0,
             force=self.force,
         )

@@ -193,8 +193,13 @@ def next_recorded_look(session: Session, *, unsigned_too: bool) -> int | None:
     looks = looks_at(session.ledger, session.recording, unsigned_too=unsigned_too)
     look = next_look(begun.look or 1 for begun in looks.values())
     if look is None:
-        raise BudgetSpentError(
-            f"the error budget of the recording {session.recording[:12]} is spent, by {len(looks)} looks at its holdout",
-            hint="record further shots, which have a budget of their own",
-        )
+        raise recording_spent(session.recording, len(looks))
     return look
+
+
+def recording_spent(recording: str, looks: int) -> BudgetSpentError:
+    """The error that no look at a recording is left, after so many."""
+    return BudgetSpentError(
+        f"the error budget of the recording {recording[:12]} is spent, by {looks} looks at its holdout",
+        hint="record further shots, which have a budget of their own",
+    )

@@ -23,7 +23,7 @@ class RoundRequest(Request):
         seen: Which other rounds it sees, see `Seen.to_details`; None for the run as it stands when the round is claimed.
         rounds_left: See `Session`.
         seconds_left: Seconds after which no further step begins; None for no limit.
-        processors, jobs: See `MachineShare`.
+        processors, jobs, memory: See `MachineShare`.
         resumes: The number of an open round to resume, in the place of a next one; 0 for none.
         force: Take it over even if its process is on another host and so may be alive.
     """
@@ -36,5 +36,6 @@ class RoundRequest(Request):
     seconds_left: float | None
     processors: tuple[int, ...]
     jobs: int
+    memory: int | None = None
     resumes: int = 0
     force: bool = False

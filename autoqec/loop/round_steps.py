@@ -225,7 +225,7 @@ def _trained(
         "max_shots": profile.train_shots,
         "inherit": hypothesis_of(state).compose != "none",
         "locked": trains_locked(session, state.files),
-        "limits": Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+        "limits": Limits(profile.train_seconds, session.training_memory(profile)),
         "teacher": teacher.model_dump() if teacher else None,
         "screen": screen,
         "recorded": session.training_shots,

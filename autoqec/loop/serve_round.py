@@ -51,6 +51,7 @@ def carry_out(request: RoundRequest, channel: Channel) -> RoundRecord:
         left = request.seconds_left
         session.deadline = None if left is None else time.monotonic() + left
         session.rounds_left = request.rounds_left
+        session.memory = request.memory
         if request.resumes:
             return resume_round(session, read_claim(ledger, request.run, request.resumes), force=request.force)
         return run_round(session, seen=None if request.seen is None else Seen.from_details(request.seen))

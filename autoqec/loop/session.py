@@ -76,6 +76,7 @@ class Session:
         recorder: Records the agents' replies, with `--record`.
         tape: Replays recorded replies, with `--replay`.
         deadline: Time of `time.monotonic` after which no further step begins; None for no deadline.
+        memory: Bytes of memory that a training may take, if that is less than the profile's; None for the profile's.
         rounds_left: How many more rounds this command runs, the current one included; None if unknown.
     """
 
@@ -88,6 +89,7 @@ class Session:
     tape: Tape | None = None
     deadline: float | None = None
     rounds_left: int | None = None
+    memory: int | None = None
 
     #: What begins when a step needs it, and ends with the session.
     resources: ExitStack = field(default_factory=ExitStack)
@@ -105,6 +107,11 @@ class Session:
     def limits(self) -> Limits:
         """The budget of the run's agents."""
         return Limits(tokens=self.settings["max_tokens"] or None, cost=self.settings["max_cost"] or None)
+
+    def training_memory(self, profile: Profile) -> int:
+        """Bytes of memory that a training of a profile may take: less than the profile's where rounds at once share a machine."""
+        memory = int(profile.memory_gib * 2**30)
+        return memory if self.memory is None else min(memory, self.memory)
 
     def require_time(self) -> None:
         """Refuse to begin something after the deadline.

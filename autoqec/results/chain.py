@@ -55,7 +55,12 @@ class Chain:
     @property
     def next_attempt(self) -> int | None:
         """The number of the run's next verification; None if its error budget is spent."""
-        return next_attempt(intent.attempt for intent in self.intents.values())
+        return next_attempt(self.attempts)
+
+    @property
+    def attempts(self) -> tuple[int, ...]:
+        """The numbers of the verifications that have begun; one that two clones took is there twice."""
+        return tuple(intent.attempt for intent in self.intents.values())
 
     @cached_property
     def depth(self) -> Mapping[str, int]:

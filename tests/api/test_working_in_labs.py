@@ -98,7 +98,12 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
         (lambda: lab.run("nothing"), NotFoundError, "no environment named 'nothing'", "tiny"),
         (lambda: lab.run("tiny", rounds=0), UsageError, "rounds must be at least 1", "lab.run"),
         (lambda: lab.run("tiny", parallel=0), UsageError, "parallel must be at least 1", "lab.run"),
-        (lambda: lab.run("tiny", parallel=10**6), UsageError, "training may take .* GiB in all", "memory_gib"),
+        (
+            lambda: lab.run("tiny", parallel=10**6),
+            UsageError,
+            "each round has 0.0 of the .* GiB of memory",
+            "--parallel",
+        ),
         (lambda: lab.verify("exp/none/1"), NotFoundError, "no run 'none'", "autoqec"),
     ]
     for act, kind, said, hint in refused:
@@ -123,7 +128,7 @@ def test_rounds_at_once_are_told_to_the_same_function_and_a_failure_is_raised_at
             self.told.finished(self.records[0])
 
     monkeypatch.setattr(lab_work, "ParallelRounds", Rounds)
-    monkeypatch.setattr(lab_work, "require_room", lambda *told: None)
+    monkeypatch.setattr(lab_work, "memory_share", lambda *told: None)
     (found,) = lab.run("tiny", rounds=3, parallel=2, progress=events.append)
     assert (found.number, events[0]["round"]) == (1, 1)
     failures.append(SimpleNamespace(error=NotFoundError("it is gone")))

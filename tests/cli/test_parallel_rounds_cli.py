@@ -133,7 +133,7 @@ def test_what_ends_several_rounds_is_said_once_and_decides_the_exit_code(lab, mo
         (["--like", "none"], "there is no run 'none'"),
         (
             ["--parallel", "4"],
-            "training may take 6 GiB in all, because memory_gib of the profile tiny is 1.5, and 4.0 GiB are",
+            "each round has 1.0 of the 4.0 GiB of memory here, and a training needs 1.5",
         ),
     ],
 )

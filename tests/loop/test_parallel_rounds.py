@@ -12,12 +12,11 @@ from autoqec.history import claim_round, close_claim
 from autoqec.history.rounds.round_numbers import RoundNumbers
 from autoqec.history.rounds.seen_rounds import Seen
 from autoqec.loop import machine_share, parallel_rounds, serve_round
-from autoqec.loop.machine_share import memory_here, require_memory, shares
+from autoqec.loop.machine_share import memory_here, memory_share, shares
 from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, order_of
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
 from autoqec.sandbox.channel import Message
-from autoqec.settings_schema import BUILTIN_PROFILES
 
 
 @dataclass
@@ -327,27 +326,53 @@ def test_processors_and_jobs_are_shared_out(at_once, jobs, processors, each):
     assert [(share.processors, share.jobs) for share in shares(at_once, jobs, processors)] == each
 
 
-def test_more_rounds_than_memory_are_refused_with_what_fits():
-    dev = BUILTIN_PROFILES["dev"]
-    require_memory(dev, "dev", 1, there=2**30)
-    require_memory(dev, "dev", 2, there=24 * 2**30)
-    with pytest.raises(UsageError, match="--parallel 3: training may take 36 GiB") as refused:
-        require_memory(dev, "dev", 3, there=24 * 2**30)
-    assert refused.value.hint == "--parallel 2, or set memory_gib = 8 below [profiles.dev] in .autoqec/config.toml"
+def test_memory_is_shared_out_and_rounds_that_get_too_little_are_refused():
+    settings = load_settings(None)  # 12 GiB each
+    assert memory_share(settings, 1, there=2**30) is None
+    assert memory_share(settings, 2, there=24 * 2**30) is None
+    assert memory_share(settings, 3, there=24 * 2**30) == 8 * 2**30
+    assert {each.memory for each in shares(3, 3, (0,), memory_share(settings, 3, there=24 * 2**30))} == {8 * 2**30}
+    with pytest.raises(UsageError, match=r"--parallel 5: each round has 1.6 of the 8.0 GiB of memory here") as refused:
+        memory_share(settings, 5, there=8 * 2**30)
+    assert (refused.value.code, refused.value.hint) == ("too_little_memory", "--parallel 4")
     with pytest.raises(UsageError) as refused:
-        require_memory(dev, "dev", 2, there=23 * 2**30)
-    assert refused.value.hint == "set memory_gib = 11.5 below [profiles.dev] in .autoqec/config.toml"
+        memory_share(settings, 2, there=3 * 2**30)
+    assert refused.value.hint == "one round at a time"
 
 
 @pytest.mark.parametrize(
-    ("train_on", "executor", "refused"), [("here", "command", 1), ("executor", "command", 0), ("executor", "local", 1)]
+    ("train_on", "executor", "shared"),
+    [("here", "command", True), ("executor", "command", False), ("executor", "local", True)],
 )
-def test_rounds_that_train_elsewhere_need_no_memory_here(monkeypatch, train_on, executor, refused):
-    asked = []
-    monkeypatch.setattr(machine_share, "require_memory", lambda *told: asked.append(told))
+def test_rounds_that_train_elsewhere_need_no_memory_here(train_on, executor, shared):
     settings = load_settings(None, {"train_on": train_on, "executor": executor})
-    machine_share.require_room(settings, 5)
-    assert asked == [(settings.profile, "dev", 5)][:refused]
+    assert (memory_share(settings, 2, there=8 * 2**30) is not None) == shared
+
+
+def test_the_process_of_a_round_limits_its_training_to_its_share(with_round, monkeypatch):
+    asked, limits = [], []
+
+    def run_round(session, *, seen):
+        limits.append(session.training_memory(session.settings.profile))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine_share, "memory_here", lambda: 8 * 2**30)
+    monkeypatch.setattr(serve_round, "run_round", run_round)
+    monkeypatch.setattr(serve_round.os, "sched_setaffinity", lambda *told: None)
+    settings = load_settings(with_round.ledger.workdir, {"profile": "dev"})
+    made = replace(with_round, settings=settings)
+
+    def start(request, heard):
+        asked.append(RoundRequest.from_message(request.to_message()))
+        raise AutoQECError("enough")
+
+    ignored = Told(*[lambda *told: None] * 4)
+    with pytest.raises(AutoQECError, match="enough"):
+        ParallelRounds(made, 2, 2, ignored, start=start).run()
+    with pytest.raises(KeyboardInterrupt):
+        serve_round.carry_out(asked[0], None)
+    assert limits == [4 * 2**30]
+    assert made.training_memory(settings.profile) == 12 * 2**30
 
 
 def test_the_limit_of_a_control_group_counts_as_memory(tmp_path):
