@@ -17,6 +17,7 @@ from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, ord
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
 from autoqec.sandbox.channel import Message
+from autoqec.settings_schema import BUILTIN_PROFILES
 
 
 @dataclass
