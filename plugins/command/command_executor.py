@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autoqec.errors import UsageError
-from autoqec.scoring.remote.pool_options import require_count, require_seconds
+from autoqec.scoring.remote.pool_options import require_count, require_seconds, require_text
 from autoqec.scoring.remote.remote_pool import RemotePool
 
 from .command_source import CommandSource, Place, Surroundings, own_variables
@@ -66,6 +66,9 @@ class CommandExecutor(RemotePool):
         greeting_seconds = require_seconds("executors.command: greeting_seconds", greeting_seconds)
         there = _words("worker", worker)
         here = {prefix: _words("prefixes", prefix) for prefix in chosen}
+        if variables is not None and not isinstance(variables, Mapping):
+            raise UsageError("executors.command: variables is no table of variables", hint="leave it out")
+        folder = require_text("executors.command: folder", folder)
         surroundings = Surroundings(own_variables() if variables is None else variables, folder)
         for words in here.values():
             surroundings.require_program(words[0], _HINT)
@@ -96,8 +99,8 @@ def _numbered(prefixes: Sequence[str], each: int) -> list[tuple[int, str]]:
 
 def _words(option: str, text: str) -> tuple[str, ...]:
     try:
-        words = tuple(shlex.split(text))
-    except (ValueError, AttributeError) as error:
+        words = tuple(shlex.split(require_text(f"executors.command: {option}", text)))
+    except ValueError as error:
         raise UsageError(f"executors.command: {option}: {text!r} is no command: {error}", hint=_HINT) from error
     if not words:
         raise UsageError(f"executors.command: {option} has an empty command", hint=_HINT)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from autoqec.errors import UsageError
-from autoqec.scoring.remote.pool_options import require_seconds
+from autoqec.scoring.remote.pool_options import require_seconds, require_text
 
 from .cluster_file import TLS_FIELDS
 from .gateway_messages import GatewaySetup
@@ -39,6 +39,9 @@ def gateway_setup(
     Raises:
         UsageError: An option cannot be used, or a file that it names cannot be read.
     """
+    told = {"address": address, "scheduler_file": scheduler_file, "tls_ca_file": tls_ca_file}
+    for name, value in (told | {"tls_cert": tls_cert, "tls_key": tls_key}).items():
+        require_text(f"executors.dask: {name}", value)
     if address and scheduler_file:
         raise UsageError(
             "[executors.dask] has both `address` and `scheduler_file`",
@@ -82,7 +85,7 @@ def _read(option: str, path: str) -> str:
 
 def _pem(option: str, value: str) -> str:
     """A certificate or a key, given as a path or as its contents."""
-    text = _read(option, value) if value and not value.startswith(_PEM) else value
+    text = _read(option, value) if value and not value.lstrip().startswith(_PEM) else value
     if value and _PEM not in text:
         raise UsageError(f"the option {option} of [executors.dask] names {value}: it is not a PEM file")
     return text

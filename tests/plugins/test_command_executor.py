@@ -312,6 +312,10 @@ def test_no_secret_of_ours_goes_along_and_the_verifiers_process_starts_the_same_
         ({"prefixes": "env", "each": 0}, "each must be a whole number from 1 to 1024, not 0"),
         ({"prefixes": "env", "each": True}, "each must be a whole number"),
         ({"prefixes": 3}, "prefixes must be commands, not 3"),
+        ({"prefixes": ["env", 3]}, "prefixes must be text, not 3"),
+        ({"prefixes": "env", "worker": ["a", "b"]}, r"worker must be text, not \['a', 'b'\]"),
+        ({"prefixes": "env", "folder": 3}, "folder must be text, not 3"),
+        ({"prefixes": "env", "variables": 3}, "variables is no table"),
         ({"prefixes": "env", "greeting_seconds": "9"}, "greeting_seconds must be a number of seconds from 0, not '9'"),
     ],
 )

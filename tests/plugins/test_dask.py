@@ -373,6 +373,7 @@ def test_options_name_a_cluster_or_start_one(monkeypatch, tmp_path):
     tls = {"tls_ca_file": str(tmp_path / "ca"), "tls_cert": str(tmp_path / "cert"), "tls_key": str(tmp_path / "key")}
     found = setup_of(**tls)
     assert (found.tls_ca, found.tls_key) == ("-----BEGIN ca-----\n", "-----BEGIN key-----\n")
+    assert setup_of(**tls | {"tls_key": "\n-----BEGIN key-----\n"}).tls_key.strip() == "-----BEGIN key-----", "no path"
     assert "BEGIN" not in repr(found).partition("tls_cert")[2].partition("connect")[2], "a key is not shown"
 
 
@@ -402,14 +403,19 @@ def test_a_cluster_says_how_it_is_joined_in_a_file_that_is_yours_alone(tmp_path)
         ({"scheduler_file": "{}/number"}, "it has no address"),
         ({"tls_cert": "{}/text"}, "no `tls_ca_file` and no `tls_key`"),
         ({"tls_ca_file": "{}/text", "tls_cert": "{}/text", "tls_key": "{}/text"}, "it is not a PEM file"),
+        ({"address": 3}, "address must be text, not 3"),
+        ({"tls_ca_file": True}, "tls_ca_file must be text, not True"),
     ],
 )
 def test_options_that_cannot_be_used_are_named(tmp_path, given, problem):
     (tmp_path / "text").write_text("hello")
     (tmp_path / "list").write_text("[1]")
     (tmp_path / "number").write_text('{"address": 7}')
+    told = {
+        name: value.replace("{}", str(tmp_path)) if isinstance(value, str) else value for name, value in given.items()
+    }
     with pytest.raises(UsageError) as caught:
-        setup_of(**{name: value.replace("{}", str(tmp_path)) for name, value in given.items()})
+        setup_of(**told)
     assert problem.replace("{}", str(tmp_path)) in caught.value.problem
 
 

@@ -1,4 +1,4 @@
-"""Options of executors with workers elsewhere that are numbers: the user's words for them, so they may be anything."""
+"""Options of executors with workers elsewhere: the user's words for them, so they may be anything."""
 
 from __future__ import annotations
 
@@ -36,4 +36,15 @@ def require_seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         hint = f"set {name} to such a number, or leave it out"
         raise UsageError(f"{name} must be a number of seconds from 0, not {value!r}", hint=hint)
+    return value
+
+
+def require_text(name: str, value: Any) -> str:
+    """An option that is text; see `require_count`.
+
+    Raises:
+        UsageError: It is no text.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be text, not {value!r}", hint=f"set {name} to text, or leave it out")
     return value
