@@ -22,6 +22,7 @@ from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
 from autoqec.results.metrics import Metrics
 from autoqec.results.metrics_parts import Latency, Measured, Provenance, RateFigures
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 from autoqec.settings_schema import Profile
@@ -86,6 +87,11 @@ def measure_screened(
     return _metrics(session, state, profile, scored, {}, time.monotonic() - began)
 
 
+def _computed_on(session: Session, sealed: SealedCandidate) -> str:
+    """The name of the device that computes a candidate; a locked process has no GPU."""
+    return "cpu" if needs_lock(sealed.files, session.registry) else session.device.name
+
+
 def _metrics(
     session: Session,
     state: RoundState,
@@ -130,7 +136,7 @@ def _metrics(
             machine=platform.machine(),
             versions={name: version(name) for name in _PROVENANCE},
             argv=tuple(sys.argv[1:]),
-            device="cpu" if needs_lock(sealed.files, session.registry) else session.device.name,
+            device=_computed_on(session, sealed),
         ),
     )
     costs = Costs(

@@ -45,7 +45,7 @@ from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, 
 from autoqec.loop.round_view import round_view
 from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
-from autoqec.loop.training_task import train_on
+from autoqec.loop.training_task import TrainingTask, numbered, train_here, train_on
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.recording import without_shots
 from autoqec.problem.streams import derive_key
@@ -53,7 +53,7 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.note_form import write_record
 from autoqec.results.rungs import SCREENED_OUT
 from autoqec.runner.reading import canonical_candidate
-from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult, train_candidate
+from autoqec.runner.train import ScreenAt, TrainingFailed, TrainingResult
 from autoqec.runner.training import plan_steps
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
@@ -216,24 +216,24 @@ def train(session: Session, state: RoundState) -> Written:
 def _trained(
     session: Session, state: RoundState, screen: ScreenAt | None, parents: bytes, compiling: Told
 ) -> TrainingResult:
-    """Train, here or on the executor, as the settings say; the arguments are those of `autoqec.runner.train.train_candidate`."""
+    """Train, here or on the executor, as the settings say."""
     profile, teacher = profile_from(detail(state, "profile")), teacher_of(session, state.files)
-    shared: dict[str, Any] = {
-        "stages": stages_to_warm_up(state.files, session.registry),
-        "parents": parents,
-        "seed": derive_key(round_key(session, state.claim.number), "train"),
-        "max_shots": profile.train_shots,
-        "inherit": hypothesis_of(state).compose != "none",
-        "locked": trains_locked(session, state.files),
-        "limits": Limits(profile.train_seconds, session.training_memory(profile)),
-        "teacher": teacher.model_dump() if teacher else None,
-        "screen": screen,
-        "recorded": session.training_shots,
-    }
-    what = state.files, session.dems, session.environment.environment.decoder.model_dump()
+    task = TrainingTask(
+        sealed=SealedCandidate(state.files, parents),
+        dems=numbered(session.dems),
+        decoder=session.environment.environment.decoder.model_dump(),
+        teacher=teacher.model_dump() if teacher else {},
+        stages=stages_to_warm_up(state.files, session.registry),
+        seed=derive_key(round_key(session, state.claim.number), "train"),
+        max_shots=profile.train_shots,
+        inherit=hypothesis_of(state).compose != "none",
+        locked=trains_locked(session, state.files),
+        seconds=profile.train_seconds,
+        memory_bytes=session.training_memory(profile),
+    ).with_recorded(session.training_shots)
     if session.settings["train_on"] == "here":
-        return train_candidate(
-            *what, **shared, report=lambda fields: session.event("train", **fields), compiling=compiling
+        return train_here(
+            task, report=lambda fields: session.event("train", **fields), compiling=compiling, screen=screen
         )
     training = training_of(state.files)
     steps = plan_steps(training, profile.train_shots)[1]
@@ -242,7 +242,7 @@ def _trained(
         step = round(part * steps)
         session.event("train", step=step, steps=steps, shots=step * training.batch_size, planned=steps)
 
-    return train_on(session.executor, *what, **shared, progress=progress)
+    return train_on(session.executor, task, progress=progress, screen=screen)
 
 
 def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:

@@ -16,6 +16,7 @@ import numpy as np
 
 from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import told_fields
+from autoqec.compiled_once import Told, say_compiling
 from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Shots
@@ -72,6 +73,13 @@ class TrainingTask(Request):
     recorded_syndromes: bytes = b""
     recorded_observables: bytes = b""
 
+    def with_recorded(self, shots: Shots | None) -> TrainingTask:
+        """The same task with these recorded shots for training; None for none."""
+        if shots is None:
+            return self
+        told = shots.syndromes.tobytes(), shots.observables.tobytes()
+        return replace(self, recorded_shots=len(shots), recorded_syndromes=told[0], recorded_observables=told[1])
+
     @property
     def recorded(self) -> Shots | None:
         """The recorded shots for training."""
@@ -85,6 +93,11 @@ class TrainingTask(Request):
         """Whether a GPU helps: a locked process has none."""
         device = told_fields(self.sealed.files, TRAINING_FILE).get("device", "auto")
         return not self.locked and self.max_shots > 0 and device != "cpu"
+
+
+def numbered(dems: Sequence[str]) -> dict[str, bytes]:
+    """Error models as a `TrainingTask` has them."""
+    return {str(number): dem.encode() for number, dem in enumerate(dems)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,23 +139,13 @@ def train_as_task(message: Message) -> Message:
         screened = True
         return False
 
+    # Whoever asks says so too; but nobody can have a worker run foreign code beside its own.
+    task = replace(task, locked=task.locked or needs_lock(task.sealed.files, load_plugins()))
     try:
-        result = train_candidate(
-            task.sealed.files,
-            [task.dems[number].decode() for number in sorted(task.dems, key=int)],
-            task.decoder,
-            stages=task.stages,
-            parents=task.sealed.weights,
-            seed=task.seed,
-            max_shots=task.max_shots,
-            inherit=task.inherit,
-            # Whoever asks says so too; but nobody can have a worker run foreign code beside its own.
-            locked=task.locked or needs_lock(task.sealed.files, load_plugins()),
-            limits=Limits(task.seconds, task.memory_bytes),
+        result = train_here(
+            task,
             report=lambda fields: report_progress(fields["step"] / max(1, fields["steps"])),
-            teacher=task.teacher or None,
             screen=ScreenAt(task.screen_share, at_screen) if task.screen_share else None,
-            recorded=task.recorded,
         )
     except TrainingFailed as error:
         told = {**error.about, _STATUS: error.status}
@@ -157,52 +160,48 @@ def train_as_task(message: Message) -> Message:
     ).to_message()
 
 
-def train_on(
-    opened: OpenExecutor,
-    files: Mapping[str, bytes],
-    dems: Sequence[str],
-    decoder: Mapping[str, Any],
+def train_here(
+    task: TrainingTask,
     *,
-    stages: tuple[str, ...],
-    parents: bytes,
-    seed: bytes,
-    max_shots: int,
-    inherit: bool,
-    locked: bool,
-    limits: Limits,
-    progress: Callable[[float], None],
-    teacher: Mapping[str, Any] | None = None,
+    report: Callable[[Mapping[str, Any]], None],
+    compiling: Told = say_compiling,
     screen: ScreenAt | None = None,
-    recorded: Shots | None = None,
 ) -> TrainingResult:
-    """Train on an executor: the same weights as `autoqec.runner.train.train_candidate`, on the same device.
+    """Train in a child of this process, whatever the task says of a screen; see `autoqec.runner.train.train_candidate`."""
+    return train_candidate(
+        task.sealed.files,
+        [task.dems[number].decode() for number in sorted(task.dems, key=int)],
+        task.decoder,
+        stages=task.stages,
+        parents=task.sealed.weights,
+        seed=task.seed,
+        max_shots=task.max_shots,
+        inherit=task.inherit,
+        locked=task.locked,
+        limits=Limits(task.seconds, task.memory_bytes),
+        report=report,
+        compiling=compiling,
+        teacher=task.teacher or None,
+        screen=screen,
+        recorded=task.recorded,
+    )
+
+
+def train_on(
+    opened: OpenExecutor, task: TrainingTask, *, progress: Callable[[float], None], screen: ScreenAt | None = None
+) -> TrainingResult:
+    """Train on an executor: the same weights as `train_here`, on the same device.
 
     Args:
         opened: Opens the executor; it is open while a task runs, not while a screen is scored.
-        files, dems, decoder, stages, parents, seed, max_shots, inherit, locked, limits, teacher, screen, recorded: As for
-            `train_candidate`; each task has these limits.
+        task: The whole training; each task has its limits.
         progress: Called with the part of a task that is done.
+        screen: Where training is screened; None for nowhere.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.
         AutoQECError: The executor did not do the task, or its worker answered something else.
     """
-    task = TrainingTask(
-        sealed=SealedCandidate(files, parents),
-        dems={str(number): dem.encode() for number, dem in enumerate(dems)},
-        decoder=dict(decoder),
-        teacher=dict(teacher or {}),
-        stages=stages,
-        seed=seed,
-        max_shots=max_shots,
-        inherit=inherit,
-        locked=locked,
-        seconds=limits.seconds,
-        memory_bytes=limits.memory_bytes,
-        recorded_shots=len(recorded) if recorded else 0,
-        recorded_syndromes=recorded.syndromes.tobytes() if recorded else b"",
-        recorded_observables=recorded.observables.tobytes() if recorded else b"",
-    )
     if screen is not None:
         answer = _asked(opened, replace(task, screen_share=screen.share), progress)
         result = _result(task, answer)

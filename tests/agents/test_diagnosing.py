@@ -483,6 +483,8 @@ def test_rounds_at_once_could_not_learn_from_each_other_and_are_one_try(cause):
     history = list(RUNS[cause][0].history)
     assert cause in of_run(dataclasses.replace(RUNS[cause][0], history=at_once(history, 1)))
     assert cause not in of_run(dataclasses.replace(RUNS[cause][0], history=at_once(history, len(history))))
+    if cause == "plateau":
+        assert cause not in of_run(dataclasses.replace(RUNS[cause][0], history=at_once(history, 2))), "two tries"
     if cause == "one_parent":
         later = [dataclasses.replace(past, name=f"r-1/{20 + place}") for place, past in enumerate([*history] * 4)]
         assert "the last 10 rounds fork" in of_run(RunCase("r-1", at_once(later, 2)))[cause].evidence[0]

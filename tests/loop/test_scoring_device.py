@@ -71,6 +71,14 @@ def test_every_task_of_the_metrics_says_the_device_and_none_of_a_verdict(session
     assert tasks[0].kind != tasks[1].kind, "a worker keeps what it has loaded for one device"
 
 
+def test_of_a_candidate_with_code_of_its_own_the_note_names_no_gpu(session):
+    made = session()
+    made.__dict__["device"] = H200
+    for file, name in ("module.py", "cpu"), ("stage.yaml", H200.name):
+        sealed = SealedCandidate({f".autoqec/candidate/stages/a/{file}": b"kind: gnn\n"}, b"")
+        assert measuring._computed_on(made, sealed) == name
+
+
 def test_the_note_names_a_gpu_and_times_are_compared_on_the_same_one():
     made = Provenance(machine="x86_64", device="NVIDIA H200")
     assert read_record(Provenance, write_record(made)).device == "NVIDIA H200"

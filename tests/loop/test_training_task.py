@@ -10,12 +10,13 @@ import pytest
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError
 from autoqec.loop import training_task
-from autoqec.loop.training_task import TrainingAnswer, TrainingTask, train_as_task, train_on
+from autoqec.loop.training_task import TrainingAnswer, TrainingTask, numbered, train_as_task, train_on
 from autoqec.problem.sampling import Shots
 from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, TrainingResult
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed, failure_from, report_of
 from autoqec.sandbox.lock import Lock
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.typed_messages import BadMessage
 from autoqec.sandbox.worker_requests import PredictionRequest
 from autoqec.scoring.executor_contract import run_task
@@ -54,18 +55,22 @@ class Far:
         return future
 
 
-def ask(far, files=STAGE, **more):
+def ask(far, files=STAGE, *, progress=lambda part: None, screen=None, recorded=None, **more):
     told = {
+        "sealed": SealedCandidate(files, WEIGHTS),
+        "dems": numbered(["first", "second"]),
+        "decoder": {"kind": "mwpm"},
+        "teacher": {},
         "stages": ('{"kind": "neural_bp"}',),
-        "parents": WEIGHTS,
         "seed": bytes(range(32)),
         "max_shots": 512,
         "inherit": True,
         "locked": False,
-        "limits": Limits(60.0, 2**33),
-        "progress": lambda part: None,
+        "seconds": 60.0,
+        "memory_bytes": 2**33,
     }
-    return train_on(far.opened, files, ["first", "second"], {"kind": "mwpm"}, **told | more)
+    task = TrainingTask(**told | more).with_recorded(recorded)
+    return train_on(far.opened, task, progress=progress, screen=screen)
 
 
 def test_the_result_is_checked_and_says_where_it_was_made():
@@ -78,6 +83,8 @@ def test_the_result_is_checked_and_says_where_it_was_made():
     assert told["inherited"] == ["bp.w"], "only of tensors that there are"
     assert parts == [1.0]
     (task,) = far.tasks
+    labelled = replace(DONE, cost={"flops_per_shot": 9, "params": 1})
+    assert ask(Far(labelled)).cost["params"] == 1, "names of orbits are weights and no parameters"
     assert not task.same_everywhere
 
 

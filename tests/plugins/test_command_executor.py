@@ -122,6 +122,14 @@ def test_what_is_no_worker_is_named_with_the_reason(program, lines, said):
         ask(pool).result(60)
 
 
+def test_workers_that_fail_for_one_reason_are_named_with_it_once():
+    with CommandExecutor(prefixes="env", worker="false", each=2) as pool, pytest.raises(NoWorkers) as caught:
+        ask(pool).result(60)
+    named, _, why = caught.value.problem.removeprefix("no worker is there: ").partition(": ")
+    assert sorted(named.split(", ")) == ["env", "env (2)"]
+    assert why == "it ended before it greeted with exit status 1"
+
+
 def test_a_worker_that_never_greets_is_given_up(program):
     with (
         pool_of(program("os.write(1, b'wait...'); time.sleep(60)"), seconds=0.2) as pool,
