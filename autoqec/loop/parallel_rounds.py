@@ -302,7 +302,7 @@ def order_of(session: Session, run: str) -> tuple[Seen, ...]:
 def _require_same(session: Session, claim: Claim) -> None:
     """Refuse to repeat a round that the session would make in another way."""
     name = f"{claim.run}/{claim.number}"
-    agents, profile = claim.details.get("agents"), claim.details.get("profile")
+    agents = claim.details.get("agents")
     for role in ROLES:
         theirs = agents.get(role) if isinstance(agents, dict) else None
         if theirs == PERSON:
@@ -314,11 +314,27 @@ def _require_same(session: Session, claim: Claim) -> None:
                 f"--like {claim.run}: the {role} of round {name} was {plain(theirs)}, and here it is {session.settings[role]}",
                 hint=f"--{role} {shlex.quote(str(theirs))}" if usable else "choose another run",
             )
-    if _profile_told(profile) != session.settings.profile:
-        raise UsageError(
-            f"--like {claim.run}: round {name} had another profile than {session.settings['profile']}",
-            hint="--profile NAME; autoqec doctor shows the profiles",
-        )
+    _require_profile(session, claim)
+
+
+def _require_profile(session: Session, claim: Claim) -> None:
+    """Refuse to repeat a round with a profile that has other values, whatever its name is."""
+    theirs, settings = _profile_told(claim.details.get("profile")), session.settings
+    if theirs == settings.profile:
+        return
+    named = settings["profile"]
+    said = f"--like {claim.run}: round {claim.run}/{claim.number} had another profile than {named}"
+    if theirs is None:
+        raise UsageError(f"{said}, and does not say which", hint="choose another run")
+    ours = settings.profile.model_dump()
+    others = {name: value for name, value in theirs.model_dump().items() if value != ours[name]}
+    told = ", ".join(f"{name} {value:,} and not {ours[name]:,}" for name, value in others.items())
+    same = [name for name, profile in settings.profiles.items() if profile == theirs]
+    fields = ", ".join(f"{name} = {value!r}" for name, value in others.items())
+    raise UsageError(
+        f"{said}: {told}",
+        hint=f"--profile {same[0]}" if same else f"set {fields} below [profiles.{named}] of your settings",
+    )
 
 
 def _profile_told(fields: object) -> Profile | None:

@@ -327,7 +327,9 @@ def open_run(
     runs = list_runs(ledger)
     existing = next((run for run in runs if run.name == run_name), None)
     if existing is not None and fresh:
-        raise UsageError(f"run {run_name} exists", hint="leave out --new, or choose another name")
+        raise UsageError(
+            f"run {run_name} exists", hint=f"choose another name, or continue it: autoqec round --run {run_name}"
+        )
     if run_name is not None and existing is not None and not env_given:
         return _with_seed_unchanged(existing, seed)
     loaded = env if isinstance(env, LoadedEnvironment) else find_environment(env, environment_folders(ledger))

@@ -17,6 +17,7 @@ from autoqec.loop.parallel_rounds import ParallelRounds, Told, exit_code_of, ord
 from autoqec.loop.round_process import RoundProcess
 from autoqec.loop.round_request import RoundRequest
 from autoqec.sandbox.channel import Message
+from autoqec.settings_schema import BUILTIN_PROFILES
 
 
 @dataclass
@@ -285,7 +286,13 @@ def test_the_order_of_a_run_is_what_its_claims_say(with_round):
         ({"agents": {"ideator": "x\x1b[2J"}}, r"was x\?\[2J, and here", "choose another run"),
         ({"agents": 7, "profile": "x"}, "was None, and here", "choose another run"),
         ({"agents": {"ideator": "person"}}, "round .*/3 has a person's idea", None),
-        ({"profile": {"train_shots": 1}}, "round .*/3 had another profile", "--profile NAME"),
+        (
+            {"profile": BUILTIN_PROFILES["prod"].model_dump() | {"train_shots": 7}},
+            "another profile than .*: train_shots 7 and not .*, score_shots 1,048,576 and not",
+            "set train_shots = 7, ",
+        ),
+        ({"profile": BUILTIN_PROFILES["prod"].model_dump()}, "had another profile", "--profile prod"),
+        ({"profile": {"train_shots": -1}}, "does not say which", "choose another run"),
     ],
 )
 def test_a_round_that_would_be_made_in_another_way_is_not_repeated(with_round, changed, problem, hint):

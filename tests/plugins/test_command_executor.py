@@ -86,13 +86,15 @@ def said_of(pool) -> queue.SimpleQueue:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_it_conforms_and_leaves_nothing():
+def test_it_conforms_and_leaves_nothing(monkeypatch, tmp_path):
     """Through the installed command line, which has standard streams of its own."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     before, threads = open_files(), threading.active_count()
     command = f"{sys.executable} -c 'from autoqec.cli.main import main; main([\"worker\"])'"
     check_executor(lambda jobs: CommandExecutor(jobs, prefixes="env", worker=command, each=jobs))
     assert opened_since(before) == []
     assert threading.active_count() == threads
+    assert list(tmp_path.iterdir()) == [], "workers remove their children's folders"
 
 
 def test_what_a_login_shell_prints_before_the_greeting_is_skipped(program):
@@ -118,6 +120,14 @@ def test_what_a_login_shell_prints_before_the_greeting_is_skipped(program):
 def test_what_is_no_worker_is_named_with_the_reason(program, lines, said):
     with pool_of(program(lines)) as pool, pytest.raises(NoWorkers, match=f"no worker is there: place 1: .*{said}"):
         ask(pool).result(60)
+
+
+def test_workers_that_fail_for_one_reason_are_named_with_it_once():
+    with CommandExecutor(prefixes="env", worker="false", each=2) as pool, pytest.raises(NoWorkers) as caught:
+        ask(pool).result(60)
+    named, _, why = caught.value.problem.removeprefix("no worker is there: ").partition(": ")
+    assert sorted(named.split(", ")) == ["env", "env (2)"]
+    assert why == "it ended before it greeted with exit status 1"
 
 
 def test_a_worker_that_never_greets_is_given_up(program):
@@ -353,7 +363,9 @@ def test_what_ignores_sigterm_is_ended_all_the_same(program, monkeypatch):
 
 
 def test_sigterm_ends_a_worker_that_is_the_first_process_of_a_container(monkeypatch):
-    codes = []
-    monkeypatch.setattr(os, "_exit", codes.append)
-    serve_worker._end(signal.SIGTERM, None)
-    assert codes == [128 + signal.SIGTERM]
+    ignored = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: ignored.append((number, handler)))
+    with pytest.raises(SystemExit) as caught:
+        serve_worker._end(signal.SIGTERM, None)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert ignored == [(signal.SIGTERM, signal.SIG_IGN)], "what ends the children is not ended itself"

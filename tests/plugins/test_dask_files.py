@@ -93,3 +93,14 @@ def test_a_scheduler_and_workers_by_hand(tmp_path):
     with running(tmp_path, ["sh", str(FILES / "scheduler.sh")]) as process:
         wait_for(tmp_path / ".autoqec-scheduler.json", process)
         assert scores(scheduler_file=str(tmp_path / ".autoqec-scheduler.json"), **options)
+
+
+def test_workers_by_hand_do_not_look_for_an_earlier_scheduler(tmp_path):
+    """A scheduler that was killed leaves its file, and workers that read it give up after 30 seconds."""
+    put_programs(
+        tmp_path / "bin", dask='#!/bin/sh\n[ -e "$HOME/.autoqec-scheduler.json" ] && echo "$1" >> "$HOME/misled"\n'
+    )
+    (tmp_path / ".autoqec-scheduler.json").write_text("{}")
+    variables = {**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run(["sh", FILES / "scheduler.sh"], env=variables, timeout=30, check=True)
+    assert not (tmp_path / "misled").exists()

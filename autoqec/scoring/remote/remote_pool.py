@@ -114,7 +114,7 @@ class RemotePool:
         # What was given out by the word of one machine, be it lost by now: if it is dropped, that is asked again elsewhere.
         self._said: dict[str, deque[Said]] = defaultdict(lambda: deque(maxlen=KEPT_ANSWERS))
         self._left: set[str] = set()  # lost, and the source has not said so yet
-        self._reasons: deque[str] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
+        self._reasons: deque[tuple[str, str]] = deque(maxlen=_REASONS_NAMED)  # why workers could not be used
         self._failed: Counter[str] = Counter()  # tasks that a worker failed and another one could do
         self._took: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=64))  # seconds by function
         self._told: ToldNews | None = None
@@ -212,7 +212,7 @@ class RemotePool:
     ) -> None:
         news = WorkerNews(what, plain(name), plain(why), len(self._names()), machine)
         if what != "joined":
-            self._reasons.append(f"{news.worker}: {news.reason}")
+            self._reasons.append((news.worker, news.reason))
         if self._told is not None:
             self._told(news)
         else:
@@ -331,7 +331,10 @@ class RemotePool:
         waited = self._clock() - self._alone_since
         if self._source.expects() and waited < self._wait_seconds:
             return
-        named = "; ".join(self._reasons)
+        workers: dict[str, dict[str, None]] = {}  # by reason: their names, in order and once
+        for worker, reason in self._reasons:
+            workers.setdefault(reason, {})[worker] = None
+        named = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in workers.items())
         said = "no worker is there" + (f": {named}" if named else f" after {waited:.0f} seconds")
         error = NoWorkers(said, hint=None if named else "start workers, or raise wait_seconds")
         for job in list(self._waiting):

@@ -7,7 +7,6 @@ these streams ends it by closing them.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import signal
 import threading
@@ -82,8 +81,9 @@ class _Server:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """End at once. As the first process of a container, it would not be ended by a signal that it does not handle."""
-    os._exit(128 + number)
+    """End, and the children with their folders too. The first process of a container is not ended by a signal that it ignores."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would leave them behind
+    raise SystemExit(128 + number)
 
 
 def main() -> None:
