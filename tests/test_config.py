@@ -66,6 +66,7 @@ def test_profiles_are_extended_field_by_field(write):
         ("[profiles.dev]\ntrain_shots = inf", "train_shots must be a number"),
         ("[profiles.dev]\nmemory_gib = 0.05", "memory_gib must be a number from 1 up"),
         ("profiles = 3", "profiles must be a table"),
+        ("train_on = ''", "train_on must be one of here, executor, not ''"),
         ("jobs = -3", "jobs must be between 0 and 1024"),
         ("a = ", "config.toml"),
         pytest.param("jobs = " + "9" * 5000, "config.toml: Exceeds the limit", id="digits"),
