@@ -359,7 +359,7 @@ def collided(pair):
     theirs = [play(one, parents=(shared,))[1] for _ in range(2)]
     history.push(one)
     _, parent = play(two, parents=(shared,))
-    claim = history.claim_round(two, "depol-abcd", {"seen": {"closed": "1", "open": "2"}})
+    claim = history.claim_round(two, "depol-abcd", {"seen": {"closed": "1", "open": "2", "ideas": ""}})
     report = {"status": "compose_conflict", "fork_from": ["depol-abcd/1", "depol-abcd/2"], "compose": "pure"}
     history.attach(two, "attempts", "depol-abcd", claim.number, {"report.json": json.dumps(report).encode()})
     history.close_claim(two, claim, status="compose_conflict")
@@ -391,7 +391,7 @@ def test_rounds_whose_numbers_others_took_get_new_ones_and_stay_what_they_are(pa
     assert [record.claim.first_number for record in records] == [1, 2, 3, 2, 3, 4]
     assert records[-1].parents == (parent,)
     assert records[4].conflict["fork_from"] == ["depol-abcd/1", "depol-abcd/5"]
-    assert records[4].claim.details["seen"] == {"closed": "1", "open": "5"}
+    assert records[4].claim.details["seen"] == {"closed": "1", "open": "5", "ideas": ""}
     assert history.read_attachment(two, "artifacts", "depol-abcd", 7) == weights
     assert before.items() <= history.read_notes(two, "depol-abcd", "metrics").items()
     assert history.read_attachment(two, "traces", "depol-abcd", 5)["ideator.json"] == records[3].claim.attempt.encode()
