@@ -117,11 +117,11 @@ class CommandSource:
             end = self._work(place, joined, again=starts > 0)
             starts = 1 if end.answered else starts + 1
             over = not end.again or starts >= _MOST_STARTS or self._closing.is_set()
-            if over:
-                with self._lock:
-                    self._kept -= 1  # before it is told, so that who hears of the last one knows that none comes
             if end.why and not self._closing.is_set():
                 gone(place.name, end.why)
+            if over:
+                with self._lock:
+                    self._kept -= 1  # after it is told, so that who sees that none comes can know why
             if not over:
                 self._closing.wait(self._first_wait * 2 ** (starts - 1))
 

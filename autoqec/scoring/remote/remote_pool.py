@@ -331,6 +331,8 @@ class RemotePool:
         waited = self._clock() - self._alone_since
         if self._source.expects() and waited < self._wait_seconds:
             return
+        if not self._events.empty():
+            return  # why the last one went may be among what is still to be heard
         workers: dict[str, dict[str, None]] = {}  # by reason: their names, in order and once
         for worker, reason in self._reasons:
             workers.setdefault(reason, {})[worker] = None
