@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, Future, wait
 
 import pytest
 from pool_stand_ins import GREETING, Source, StepPool, Worker, answer_of
@@ -13,6 +13,7 @@ from autoqec.errors import UsageError
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed, report_of
 from autoqec.scoring.executor_contract import Task
+from autoqec.scoring.remote.pool_members import Job
 from autoqec.scoring.remote.remote_pool import NoWorkers, RemotePool, WorkersDisagree
 from autoqec.scoring.remote.worker_link import WorkerLost
 
@@ -583,3 +584,18 @@ def answered_in_any_order(seed):
 
 def test_each_task_has_its_one_answer_for_any_number_of_workers_and_any_order_of_failures():
     assert sum(answered_in_any_order(seed) for seed in range(25)) > 400
+
+
+def test_why_the_last_worker_went_is_heard_before_tasks_fail():
+    class NoneComes:
+        def expects(self):
+            return False
+
+    pool = RemotePool(NoneComes(), 1)
+    job = Job(Task("a:b"), Future())
+    pool._events.put(lambda: pool._gone("here", "it cannot be started"))
+    pool._step(lambda: pool._add(job))
+    assert not job.future.done()
+    pool._step(pool._events.get())
+    with pytest.raises(NoWorkers, match="here: it cannot be started"):
+        job.future.result(0)
