@@ -53,8 +53,10 @@ def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> frozenset[int
     try:  # after the loose refs; git replaces the file to change it
         stat = (git_dir / _PACKED).stat()
     except FileNotFoundError:
-        return _numbers(names)
-    return _numbers(names) | _packed_numbers(git_dir, (stat.st_ino, stat.st_mtime_ns, stat.st_size), run, tuple(kinds))
+        return numbers_in(names)
+    return numbers_in(names) | _packed_numbers(
+        git_dir, (stat.st_ino, stat.st_mtime_ns, stat.st_size), run, tuple(kinds)
+    )
 
 
 @lru_cache(maxsize=8)
@@ -62,12 +64,13 @@ def _packed_numbers(git_dir: Path, stamp: tuple[int, int, int], run: str, kinds:
     """Return the used numbers in `packed-refs`; `stamp` identifies the version of the file."""
     ends = tuple(f"/{kind}".encode() for kind in kinds)
     pieces = pairwise(_packed_bytes(git_dir).split(f"/{run}/".encode()))
-    return _numbers(
+    return numbers_in(
         after[:12].partition(b"\n")[0].decode("ascii", "replace") for before, after in pieces if before.endswith(ends)
     )
 
 
-def _numbers(names: Iterable[str]) -> frozenset[int]:
+def numbers_in(names: Iterable[str]) -> frozenset[int]:
+    """Those of some last parts of refs that are numbers, as rounds and attempts have them."""
     return frozenset(int(n) for n in names if n.isascii() and n.isdecimal() and n[0] != "0" and len(n) < 10)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from autoqec.errors import AutoQECError
 from autoqec.history.store.git_program import LostRaceError, fetch, find_remote, pause, push_refs
 from autoqec.history.store.objects import persist
+from autoqec.history.store.ref_listing import numbers_in
 from autoqec.history.store.refs import explain_write, list_refs
 from autoqec.history.store.repository import Ledger
 
@@ -50,13 +51,13 @@ def take_shared_number(
         The number; None if the budget is spent.
 
     Raises:
-        NotFoundError: There is no such run or remote.
+        NotFoundError: There is no such remote.
         AutoQECError: The remote is unreachable or refuses the number.
     """
     there, mine = find_remote(ledger, remote), _contents(ledger, run)
     for attempt in range(_TRIES):
         fetch(ledger, there, [(f"{_TAKEN}{series}/*", f"taken/{series}/*")])
-        taken = _numbers(list_refs(ledger, f"{there.tracking}taken/{series}/"))
+        taken = numbers_in(ref.rpartition("/")[2] for ref in list_refs(ledger, f"{there.tracking}taken/{series}/"))
         number = following(taken)
         if number is None:
             return None
@@ -75,8 +76,3 @@ def _contents(ledger: Ledger, run: str) -> str:
     data = f"taken for a verification of {run}: {uuid.uuid4().hex}\n".encode()
     with explain_write(_TAKEN):
         return persist(lambda: ledger.repo.create_blob(data))
-
-
-def _numbers(refs: Collection[str]) -> frozenset[int]:
-    ends = (ref.rpartition("/")[2] for ref in refs)
-    return frozenset(int(end) for end in ends if end.isascii() and end.isdecimal() and end[0] != "0" and len(end) < 10)
